@@ -1,0 +1,47 @@
+/** The configuration after loading: every default filled in, every duration in milliseconds, every path absolute. */
+import type { LogLevel } from '../log.ts';
+
+export interface TaintConfig {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+}
+
+export interface ZoneConfig {
+  readonly name: string;
+  readonly region: string;
+  readonly nodeName: string;
+  /** As written; the provider's own module has checked it. */
+  readonly provider: { readonly kind: string; readonly [option: string]: unknown };
+  /** Quantities by resource; undefined: what the provider reports. */
+  readonly capacity?: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly taints: readonly TaintConfig[];
+}
+
+export interface Config {
+  /** Absolute path of the file it came from. */
+  readonly file: string;
+  readonly set: string;
+  /** Undefined: the replica's own namespace, else `default`. */
+  readonly namespace?: string;
+  /** Absolute path; undefined: in-cluster, then $KUBECONFIG, then ~/.kube/config. */
+  readonly kubeconfig?: string;
+  readonly replica: {
+    readonly name: string;
+    /** The pod's UID; undefined: no fast path on proof of death. */
+    readonly uid?: string;
+    /** Undefined: the zone label of the node that the replica runs on. */
+    readonly homeZone?: string;
+  };
+  readonly zones: readonly ZoneConfig[];
+  readonly election: {
+    readonly by: 'lease';
+    readonly leaseDurationMs: number;
+    readonly renewDeadlineMs: number;
+    readonly retryPeriodMs: number;
+  };
+  readonly kubelet: { readonly address: string; readonly port: number };
+  readonly http: { readonly port: number };
+  readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' };
+}

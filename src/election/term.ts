@@ -1,0 +1,40 @@
+/**
+ * A term: one leader's time in office for one zone.
+ *
+ * Guarantees: two terms of a zone never have the same (epoch, holder); a later term has a higher epoch; `mayAct()`
+ * turns false before any other replica can have acquired the zone, judged by this replica's monotonic clock alone, from
+ * when the last successful renewal was *sent*.
+ */
+import { ZoneletError } from '../errors.ts';
+
+/** Why a term ended. */
+export type TermEnd = 'released' | 'handed-back' | 'expired' | 'superseded' | 'fenced' | 'suspended';
+
+export interface Term {
+  readonly zone: string;
+  /** Rises with every term of the zone, whoever holds it. */
+  readonly epoch: number;
+  /** `<replica>_<pod UID or ->_<boot id>`. */
+  readonly holder: string;
+  /** Monotonic time at which it was won. */
+  readonly since: number;
+  /** When the predecessor was last known to act, in milliseconds before `since`; undefined when the zone was never led. */
+  readonly leaderlessMs: number | undefined;
+  /** Aborts the moment the term is lost: stop, send nothing more. */
+  readonly signal: AbortSignal;
+  /** Aborts when the term should be wound down in good order (shutdown, hand-back): finish, flush, return. It is still held meanwhile. */
+  readonly ending: AbortSignal;
+  /** May a side effect be sent now? Ask at the moment of sending. */
+  mayAct(): boolean;
+  /** Milliseconds of the right to act that are left; 0 when none. Bounds every request's deadline. */
+  remainingMs(): number;
+  /** Gives the term up at once, because somebody proved that it is over. */
+  lose(end: TermEnd, detail: string): void;
+}
+
+/** Throws `Fenced` unless the term may act now. */
+export function assertMayAct(term: Term): void {
+  if (!term.mayAct()) {
+    throw new ZoneletError('Fenced', `the term of zone ${term.zone} with epoch ${term.epoch} is over`);
+  }
+}

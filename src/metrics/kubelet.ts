@@ -1,0 +1,25 @@
+/** The kubelet API that the API server dials. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+export interface KubeletMetrics {
+  readonly requests: Counter<'zone' | 'path' | 'code'>;
+  readonly streams: Gauge<'zone'>;
+}
+
+export function kubeletMetrics(registry: Registry): KubeletMetrics {
+  const registers = [registry];
+  return {
+    requests: new Counter({
+      name: 'kubelet_http_requests_total',
+      help: 'Requests to the kubelet API, by first path segment and HTTP status.',
+      labelNames: ['zone', 'path', 'code'],
+      registers,
+    }),
+    streams: new Gauge({
+      name: 'zonelet_kubelet_streams',
+      help: 'Streams (followed logs) that are open.',
+      labelNames: ['zone'],
+      registers,
+    }),
+  };
+}
