@@ -242,9 +242,7 @@ export interface ProviderContext {
 export interface ProviderModule<Options = unknown> {
   readonly kind: string;
   /** Checks the configuration's `provider` object, `kind` included. All problems at once, each with the path inside that object. */
-  parseOptions(
-    raw: unknown,
-  ):
+  parseOptions(raw: unknown):
     | { readonly ok: true; readonly options: Options }
     | {
         readonly ok: false;
