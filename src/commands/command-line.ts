@@ -1,0 +1,81 @@
+/**
+ * From the arguments to a command. Only the module of the command that was asked for is loaded: a replica does not pay
+ * for the demo, and `--help` is quick.
+ */
+import { ConfigError } from '../config/problem.ts';
+import { messageOf, ZoneletError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import { version } from '../version.ts';
+import { parseArguments } from './arguments.ts';
+import type { AnyCommand } from './command.ts';
+import type { Environment } from './environment.ts';
+import { commandHelp, overview } from './help.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<AnyCommand>;
+}
+
+/** Every command, in the order of the help page. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'validate',
+    summary: 'Check a configuration file and name every mistake in it.',
+    load: async () => (await import('./validate.ts')).validate,
+  },
+  {
+    name: 'status',
+    summary: 'Show the zones of a set: who leads them, what runs in them.',
+    load: async () => (await import('./status.ts')).status,
+  },
+];
+
+/** Runs what the arguments ask for and resolves with the exit status. Never throws. */
+export async function runCommandLine(environment: Environment, commands = COMMANDS): Promise<number> {
+  const { stdout, stderr } = environment;
+  try {
+    return await dispatch(environment, commands);
+  } catch (error) {
+    for (const line of messageOf(error).split('\n')) stderr.write(`zonelet: ${line}\n`);
+    if (error instanceof UsageError || error instanceof ConfigError) return 2;
+    // What is not one of our own errors is a defect: the stack is what its report needs.
+    if (!(error instanceof ZoneletError) && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`);
+    return 1;
+  }
+
+  async function dispatch(of: Environment, table: readonly CommandEntry[]): Promise<number> {
+    const [first, ...rest] = of.args;
+    if (first === undefined) {
+      stderr.write(overview(table));
+      return 2;
+    }
+    if (first === '--version' || first === 'version') {
+      stdout.write(`${version()}\n`);
+      return 0;
+    }
+    if (first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) {
+      stdout.write(overview(table));
+      return 0;
+    }
+    const wantsHelp = first === 'help';
+    const command = await find(wantsHelp ? (rest[0] ?? '') : first, table).load();
+    const parsed = wantsHelp ? 'help' : parseArguments(command, rest);
+    if (parsed === 'help') {
+      stdout.write(commandHelp(command));
+      return 0;
+    }
+    return await command.run(of, parsed as Parameters<AnyCommand['run']>[1]);
+  }
+}
+
+function find(name: string, table: readonly CommandEntry[]): CommandEntry {
+  const entry = table.find((candidate) => candidate.name === name);
+  if (entry !== undefined) return entry;
+  const names = table.map((candidate) => candidate.name);
+  if (name.startsWith('-')) throw new UsageError(`unknown option ${name}\nsee "zonelet --help"`);
+  const meant = nearest(name, names);
+  const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+  throw new UsageError(`unknown command "${name}"${hint}\nthere are: ${names.join(', ')}; see "zonelet --help"`);
+}

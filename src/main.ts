@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/**
+ * The `zonelet` command: the only file that touches `process`. It hands everything of the process to the command that
+ * was asked for, and ends with its status. It must parse on a Node that is too old for the rest, so that such a Node
+ * gets a plain sentence and no syntax error: nothing is imported before the version was looked at.
+ */
+import type { Environment, StopSignal } from './commands/environment.ts';
+
+const NEEDED = 24;
+const STOP_SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+
+if (Number(process.versions.node.split('.')[0]) < NEEDED) {
+  process.stderr.write(
+    `zonelet needs Node ${NEEDED} or newer; this is ${process.version} (${process.execPath}).\n` +
+      'Install a newer one from https://nodejs.org, or run "npx --package=node@24 --package=zonelet zonelet".\n',
+  );
+  process.exitCode = 1;
+} else {
+  main();
+}
+
+async function main(): Promise<void> {
+  // A reader that went away (`zonelet status | head`) is no failure of the command.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  const [{ runCommandLine }, { hostname }] = await Promise.all([
+    import('./commands/command-line.ts'),
+    import('node:os'),
+  ]);
+  const environment: Environment = {
+    args: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
+    pid: process.pid,
+    hostname: hostname(),
+    onStopSignal(handler) {
+      for (const signal of STOP_SIGNALS) process.on(signal, handler);
+      return () => {
+        for (const signal of STOP_SIGNALS) process.off(signal, handler);
+      };
+    },
+    exit: (status) => process.exit(status),
+  };
+  const status = await runCommandLine(environment);
+  // Whatever was written to a pipe is flushed first; connections that idle must not keep a finished command alive.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));
+}
