@@ -1,0 +1,137 @@
+/**
+ * Brings a pod to the backend: everything that could refuse it first, then its environment, then create-or-adopt.
+ * Whatever fails before the backend has it leaves the pod Pending, with the reason in its containers.
+ */
+import { codeOf, hasCode, messageOf, ZoneletError } from '../errors.ts';
+import type { Pod } from '../kube/types.ts';
+import type { ResolvedPod } from '../provider/contract.ts';
+import { eventSubject, type PodContext } from './context.ts';
+import { resolveEnvironment, withExpandedCommands } from './environment.ts';
+import { changedFields, podHash } from './hash.ts';
+import { describeUnsupported, UNSUPPORTED, unsupportedFields } from './support.ts';
+import { observe, type Problem, type TrackedPod } from './tracked-pod.ts';
+
+/** Returns once the backend has the pod or the pod has a problem; throws what is worth a retry with back-off. */
+export async function createPod(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
+  const refused = unsupportedFields(pod, context.provider);
+  if (refused.length > 0) {
+    refuse(context, tracked, pod, describeUnsupported(refused));
+    return;
+  }
+  const resolved = await resolve(context, tracked, pod);
+  if (resolved === undefined) return;
+
+  const begun = context.tick();
+  tracked.attempted = true;
+  tracked.attempts++;
+  try {
+    const { outcome, pod: created } = await context.mutations.create(resolved, {
+      signal: context.signal,
+      attempt: tracked.attempts,
+    });
+    if (tracked.observedAt < begun) observe(tracked, created, context.tick());
+    tracked.problem = undefined;
+    tracked.attempts = 0;
+    context.metrics.created.inc({ zone: context.zone, outcome });
+  } catch (error) {
+    if (hasCode(error, 'Fenced', 'Aborted')) throw error;
+    if (hasCode(error, 'InvalidInput', 'Unsupported')) {
+      refuse(context, tracked, pod, messageOf(error));
+      return;
+    }
+    const reason = WAITING_REASONS[codeOf(error)] ?? 'CreateContainerError';
+    setProblem(context, tracked, pod, { reason, message: messageOf(error), lasting: false }, 'FailedCreatePodSandBox');
+    throw error instanceof ZoneletError ? error : new ZoneletError('Internal', messageOf(error), { cause: error });
+  }
+}
+
+/** Waiting reasons of a pod that the backend did not take yet. */
+const WAITING_REASONS: Partial<Record<ReturnType<typeof codeOf>, string>> = {
+  Unavailable: 'BackendUnavailable',
+  Throttled: 'BackendThrottled',
+  NoCapacity: 'BackendNoCapacity',
+  Ambiguous: 'CreateOutcomeUnknown',
+};
+
+/** Applies in place what changed in the pod, or says that this backend cannot. */
+export async function updatePod(
+  context: PodContext,
+  tracked: TrackedPod,
+  pod: Pod,
+  applied: string,
+  hash: string,
+): Promise<void> {
+  const changed = changedFields(applied, hash);
+  const impossible = changed.filter((field) => !context.provider.capabilities.update.includes(field));
+  if (impossible.length > 0) {
+    refuseUpdate(context, tracked, pod, hash, impossible.map((field) => `spec.${field}`).join(', '));
+    return;
+  }
+  const refused = unsupportedFields(pod, context.provider);
+  if (refused.length > 0) {
+    refuseUpdate(context, tracked, pod, hash, describeUnsupported(refused));
+    return;
+  }
+  const resolved = await resolve(context, tracked, pod);
+  if (resolved === undefined) return;
+  const begun = context.tick();
+  try {
+    const updated = await context.mutations.update(resolved, { signal: context.signal });
+    if (tracked.observedAt < begun) observe(tracked, updated, context.tick());
+    else if (tracked.backend !== undefined) tracked.backend = { ...tracked.backend, hash: updated.hash };
+    context.log.info({ pod: nameOf(tracked), fields: changed }, 'pod updated in place');
+  } catch (error) {
+    if (!hasCode(error, 'InvalidInput', 'Unsupported')) throw error;
+    refuseUpdate(context, tracked, pod, hash, messageOf(error));
+  }
+}
+
+async function resolve(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<ResolvedPod | undefined> {
+  const environment = await resolveEnvironment(pod, (reference) => context.references.read(reference));
+  if (!environment.ok) {
+    const { message, container, reference, version } = environment;
+    const problem: Problem = { reason: 'CreateContainerConfigError', message, lasting: true };
+    setProblem(context, tracked, pod, problem, 'Failed', `Error: ${message} (container ${container})`);
+    context.references.wakeOnChange(tracked.ref.uid, reference, version);
+    return undefined;
+  }
+  const { env } = environment;
+  return { ref: tracked.ref, pod: withExpandedCommands(pod, env), env, hash: podHash(pod) };
+}
+
+function refuse(context: PodContext, tracked: TrackedPod, pod: Pod, message: string): void {
+  if (tracked.problem?.reason !== UNSUPPORTED) context.metrics.refused.inc({ zone: context.zone });
+  setProblem(context, tracked, pod, { reason: UNSUPPORTED, message, lasting: true }, UNSUPPORTED);
+}
+
+function refuseUpdate(context: PodContext, tracked: TrackedPod, pod: Pod, hash: string, what: string): void {
+  tracked.refusedHash = hash;
+  context.events.record(
+    eventSubject(pod),
+    'Warning',
+    'UpdateNotSupported',
+    `${what}: cannot change in place on this backend; the pod runs on as it was`,
+  );
+}
+
+/** One Event for each new problem. The message of a lasting one is kept up to date; that of a passing one may differ each time and is not worth a write. */
+function setProblem(
+  context: PodContext,
+  tracked: TrackedPod,
+  pod: Pod,
+  problem: Problem,
+  event: string,
+  message = problem.message,
+): void {
+  const before = tracked.problem;
+  if (before?.reason === problem.reason && (!problem.lasting || before.message === problem.message)) return;
+  tracked.problem = problem;
+  const told = pod.status?.containerStatuses?.[0]?.state?.waiting;
+  // A predecessor said so already.
+  if (told?.reason === problem.reason && told.message === problem.message) return;
+  context.events.record(eventSubject(pod), 'Warning', event, message);
+}
+
+function nameOf(tracked: TrackedPod): string {
+  return `${tracked.ref.namespace}/${tracked.ref.name}`;
+}

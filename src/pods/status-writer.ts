@@ -1,0 +1,150 @@
+/**
+ * Publishes a pod's status. Latest wins: what is sent is computed when it is sent. Nothing is sent that changes nothing.
+ *
+ * Every patch names the UID, so that a status never lands on another pod of the same name, and the resourceVersion it
+ * was computed from, so that a list of conditions never drops one that somebody else has just written. On a conflict the
+ * pod is read again and the status computed anew.
+ */
+import { assertMayAct } from '../election/term.ts';
+import { hasCode, ZoneletError } from '../errors.ts';
+import { PODS } from '../kube/resources.ts';
+import type { Pod, PodStatus } from '../kube/types.ts';
+import type { PodRecord } from '../state/contract.ts';
+import { apiPod, eventSubject, type PodContext, rememberFresh } from './context.ts';
+import { podStatus, type StatusInput, statusPatch } from './status.ts';
+import type { TrackedPod } from './tracked-pod.ts';
+
+/** What is known beside the pod itself; the rest of the input follows from it. */
+export type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost'>;
+
+/** Reads and patches before the queue's back-off takes over. */
+const TRIES = 4;
+
+/** A request to the API server is not worth waiting for longer. */
+const TIMEOUT_MS = 10_000;
+
+/** The API server cannot be reached or does not take more: its return is waited for with short pauses, not with a backend's back-off. */
+export class ApiUnreachable extends ZoneletError {
+  constructor(cause: ZoneletError) {
+    super(cause.code, cause.message, {
+      cause,
+      ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
+    });
+  }
+}
+
+async function reaching<T>(request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    throw hasCode(error, 'Unavailable', 'Throttled') ? new ApiUnreachable(error) : error;
+  }
+}
+
+/** Returns the pod as it stands then; undefined when the API has no such UID any more. */
+export async function publish(context: PodContext, tracked: TrackedPod, report: Report): Promise<Pod | undefined> {
+  let failure: unknown;
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const pod = attempt === 0 ? apiPod(context, tracked) : await readLive(context, tracked);
+    if (pod === undefined) return undefined;
+    const status = podStatus({
+      pod,
+      ...report,
+      now: context.clock.now(),
+      ...(context.hostIP === undefined ? {} : { hostIP: context.hostIP }),
+    });
+    const change = statusPatch(pod.status ?? {}, status, { ending: pod.metadata?.deletionTimestamp !== undefined });
+    if (change === undefined) return pod;
+    try {
+      const written = await send(context, tracked, pod, change);
+      tellOf(context, tracked, pod, status);
+      return written;
+    } catch (error) {
+      if (hasCode(error, 'NotFound')) return undefined;
+      // A lost reply may have been a success: then the pod, read again, needs nothing more.
+      if (!hasCode(error, 'Conflict', 'Ambiguous')) throw error;
+      failure = error;
+    }
+  }
+  throw new ZoneletError('Conflict', 'the pod changes faster than its status can be written', { cause: failure });
+}
+
+async function send(context: PodContext, tracked: TrackedPod, pod: Pod, change: Record<string, unknown>): Promise<Pod> {
+  const { client, term, metrics, zone, state } = context;
+  const { namespace, name, uid } = tracked.ref;
+  const riding = tracked.backend === undefined ? undefined : state.ride(pod, recordOf(context, tracked.backend));
+  const metadata = { uid, resourceVersion: pod.metadata?.resourceVersion, ...riding };
+  assertMayAct(term);
+  const written = await reaching(
+    client.patch(
+      PODS,
+      { namespace, name },
+      { type: 'merge', body: { metadata, status: change } },
+      { subresource: 'status', signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, term.remainingMs()) },
+    ),
+  );
+  metrics.statusWrites.inc({ zone });
+  rememberFresh(tracked, written);
+  context.accounting.book(uid, written);
+  return written;
+}
+
+function recordOf({ term }: PodContext, backend: NonNullable<TrackedPod['backend']>): PodRecord {
+  return { handle: backend.handle, applied: backend.hash, epoch: term.epoch };
+}
+
+/** A live read. Undefined: this UID is definitely not in the API any more (404, or the name belongs to another UID). */
+export async function readLive(context: PodContext, tracked: TrackedPod): Promise<Pod | undefined> {
+  const { namespace, name, uid } = tracked.ref;
+  try {
+    const pod = await reaching(
+      context.client.get(
+        PODS,
+        { namespace, name },
+        { signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, context.term.remainingMs()) },
+      ),
+    );
+    if (pod.metadata?.uid !== uid) return undefined;
+    rememberFresh(tracked, pod);
+    return tracked.fresh;
+  } catch (error) {
+    if (hasCode(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
+
+/** Removes the pod object: it has ended, and its deletion was asked for. */
+export async function removeFromApi(context: PodContext, tracked: TrackedPod): Promise<void> {
+  const { client, term } = context;
+  const { namespace, name, uid } = tracked.ref;
+  assertMayAct(term);
+  try {
+    await reaching(
+      client.delete(
+        PODS,
+        { namespace, name },
+        { uid, gracePeriodSeconds: 0, signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, term.remainingMs()) },
+      ),
+    );
+  } catch (error) {
+    // Not there, or the name is another UID's by now: what was wanted is so. With finalizers the object stays a while.
+    if (!hasCode(error, 'NotFound', 'Conflict')) throw error;
+  }
+  tracked.done = true;
+}
+
+/** Events and measures of a status that was written. */
+function tellOf(context: PodContext, tracked: TrackedPod, before: Pod, status: PodStatus): void {
+  const { events, metrics, zone, clock, provider } = context;
+  const old = before.status?.containerStatuses ?? [];
+  if (status.phase === 'Running' && before.status?.phase !== 'Running') {
+    metrics.startDuration.observe({ zone }, (clock.monotonic() - tracked.firstSeen) / 1000);
+    const names = (before.spec?.containers ?? []).map(({ name }) => name).join(', ');
+    events.record(eventSubject(before), 'Normal', 'Started', `Started ${names} on ${provider.kind} in ${zone}`);
+  }
+  for (const { name, state } of status.containerStatuses ?? []) {
+    const known = old.find((candidate) => candidate.name === name)?.state?.waiting?.reason;
+    if (state?.waiting?.reason !== 'CrashLoopBackOff' || known === 'CrashLoopBackOff') continue;
+    events.record(eventSubject(before), 'Warning', 'BackOff', `Back-off restarting failed container ${name}`);
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * One pod, brought in line: what the API wants, what the backend has, what is published. Called by the work queue, never
+ * twice at once for the same UID.
+ */
+import type { Pod } from '../kube/types.ts';
+import { apiPod, type PodContext } from './context.ts';
+import { createPod, updatePod } from './creation.ts';
+import { LOST, removeVanished, terminate } from './deletion.ts';
+import { podHash } from './hash.ts';
+import { isTerminalPhase } from './phase.ts';
+import { publish } from './status-writer.ts';
+import { type TrackedPod, wasCreated } from './tracked-pod.ts';
+
+/**
+ * A pod that has nothing to say but that it is being created is not published for this long: most backends answer
+ * sooner, and its first status is then Running, one write instead of two.
+ */
+export const QUIET_MS = 1_000;
+
+export async function syncPod(context: PodContext, tracked: TrackedPod): Promise<void> {
+  tracked.dirty = false;
+  const pod = apiPod(context, tracked);
+  if (pod === undefined) return await removeVanished(context, tracked);
+  if (tracked.done) return;
+  if (pod.metadata?.deletionTimestamp !== undefined) return await terminate(context, tracked, pod);
+  // What has ended stays as it is, here and on the backend (its logs are there), until its deletion.
+  if (isTerminalPhase(pod.status?.phase)) return;
+  if (tracked.backend === undefined) return await begin(context, tracked, pod);
+
+  const hash = podHash(pod);
+  if (hash !== tracked.backend.hash && hash !== tracked.refusedHash) {
+    await updatePod(context, tracked, pod, tracked.backend.hash, hash);
+  }
+  await report(context, tracked);
+}
+
+async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
+  if (!tracked.attempted && wasCreated(pod, context.state.read(pod)?.handle !== undefined)) {
+    // It ran on the backend and is not seen there. It is never created a second time behind its owner's back: the
+    // backend's complete lists decide whether it is lost, and then it fails so that its controller replaces it.
+    if (tracked.lost) await publish(context, tracked, { observation: undefined, lost: LOST });
+    return;
+  }
+  const creation = createPod(context, tracked, pod);
+  const ended = creation.then(
+    () => false as const,
+    () => false as const,
+  );
+  if (await isSlow(context, tracked, ended)) {
+    await report(context, tracked);
+    await ended;
+  }
+  try {
+    await creation;
+  } finally {
+    if (!context.signal.aborted) await report(context, tracked);
+  }
+}
+
+/** True when the quiet time is over before the work has ended. */
+async function isSlow({ clock }: PodContext, tracked: TrackedPod, ended: Promise<false>): Promise<boolean> {
+  const quiet = Promise.withResolvers<true>();
+  const left = tracked.firstSeen + QUIET_MS - clock.monotonic();
+  const timer = clock.setTimer(Math.max(left, 0), () => quiet.resolve(true));
+  try {
+    return await Promise.race([ended, quiet.promise]);
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** Publishes what is known, unless it is not worth a write yet. */
+async function report(context: PodContext, tracked: TrackedPod): Promise<void> {
+  const { backend, problem } = tracked;
+  const left = tracked.firstSeen + QUIET_MS - context.clock.monotonic();
+  if (left > 0 && (backend === undefined ? problem?.lasting !== true : isStarting(backend.observation.containers))) {
+    context.queue.addAfter(tracked.ref.uid, left);
+    return;
+  }
+  await publish(context, tracked, {
+    observation: backend?.observation,
+    ...(backend !== undefined || problem === undefined
+      ? {}
+      : { waiting: { reason: problem.reason, message: problem.message } }),
+  });
+}
+
+/** No container has anything to tell but that it is being created. */
+function isStarting(containers: NonNullable<TrackedPod['backend']>['observation']['containers']): boolean {
+  return (
+    containers.length === 0 ||
+    containers.every(
+      ({ state }) =>
+        state.waiting !== undefined && (state.waiting.reason ?? 'ContainerCreating') === 'ContainerCreating',
+    )
+  );
+}
