@@ -14,263 +14,250 @@
  * - A provider never reads the Kubernetes API: it gets the pod with everything resolved.
  * - A provider reads no clock but the one it is given, and settles every promise within the operation's deadline.
  */
-import type { Clock, Random } from "../clock.ts";
-import type { ContainerState, Pod } from "../kube/types.ts";
-import type { Logger } from "../log.ts";
+import type { Clock, Random } from '../clock.ts';
+import type { ContainerState, Pod } from '../kube/types.ts';
+import type { Logger } from '../log.ts';
 
 /** Identity of a pod. The UID decides; the names are for people. */
 export interface PodRef {
-	readonly uid: string;
-	readonly namespace: string;
-	readonly name: string;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
 }
 
 /** On whose word something is done. The backend compares (epoch, holder). */
 export interface Fence {
-	/** `<UID of the namespace kube-system>/<set>`: whose objects these are. */
-	readonly owner: string;
-	readonly zone: string;
-	readonly epoch: number;
-	readonly holder: string;
+  /** `<UID of the namespace kube-system>/<set>`: whose objects these are. */
+  readonly owner: string;
+  readonly zone: string;
+  readonly epoch: number;
+  readonly holder: string;
 }
 
 /** What comes with every mutation. */
 export interface Operation extends Fence {
-	/** Aborts when the term is lost or the deadline has passed; the provider then stops waiting and sends nothing more. */
-	readonly signal: AbortSignal;
-	/** The deadline, in milliseconds from now; never more than what is left of the term. */
-	readonly timeoutMs: number;
-	/** 1 for the first try. */
-	readonly attempt: number;
+  /** Aborts when the term is lost or the deadline has passed; the provider then stops waiting and sends nothing more. */
+  readonly signal: AbortSignal;
+  /** The deadline, in milliseconds from now; never more than what is left of the term. */
+  readonly timeoutMs: number;
+  /** 1 for the first try. */
+  readonly attempt: number;
 }
 
 export interface ReadOptions {
-	readonly signal: AbortSignal;
-	readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
 }
 
 /** A pod with every reference resolved. */
 export interface ResolvedPod {
-	readonly ref: PodRef;
-	/** As the API has it. `env` and `envFrom` of its containers are to be ignored in favour of `env` below. */
-	readonly pod: Pod;
-	/** Container name (init containers too) to its environment, in order. May hold secret values: never log it. */
-	readonly env: Readonly<
-		Record<string, readonly { readonly name: string; readonly value: string }[]>
-	>;
-	/**
-	 * Covers only the fields that may change in place, and no resolved value. Another hash for the same UID means update,
-	 * never conflict.
-	 */
-	readonly hash: string;
+  readonly ref: PodRef;
+  /** As the API has it. `env` and `envFrom` of its containers are to be ignored in favour of `env` below. */
+  readonly pod: Pod;
+  /** Container name (init containers too) to its environment, in order. May hold secret values: never log it. */
+  readonly env: Readonly<Record<string, readonly { readonly name: string; readonly value: string }[]>>;
+  /**
+   * Covers only the fields that may change in place, and no resolved value. Another hash for the same UID means update,
+   * never conflict.
+   */
+  readonly hash: string;
 }
 
 /** What the provider last saw of one container. */
 export interface ContainerObservation {
-	readonly name: string;
-	readonly state: ContainerState;
-	/** The state before the last restart, once there was one. */
-	readonly lastState?: ContainerState;
-	/** Restarts so far; never falls. */
-	readonly restartCount: number;
-	/** Whether the backend holds it for ready. Left out: a running container is ready. */
-	readonly ready?: boolean;
-	readonly image?: string;
-	readonly imageID?: string;
-	/** `<runtime>://<id>`. */
-	readonly containerID?: string;
+  readonly name: string;
+  readonly state: ContainerState;
+  /** The state before the last restart, once there was one. */
+  readonly lastState?: ContainerState;
+  /** Restarts so far; never falls. */
+  readonly restartCount: number;
+  /** Whether the backend holds it for ready. Left out: a running container is ready. */
+  readonly ready?: boolean;
+  readonly image?: string;
+  readonly imageID?: string;
+  /** `<runtime>://<id>`. */
+  readonly containerID?: string;
 }
 
 export interface PodObservation {
-	/** False: the backend knows the pod and cannot see it now. Its state stays as it was, it is only not ready. */
-	readonly reachable: boolean;
-	readonly containers: readonly ContainerObservation[];
-	readonly podIPs: readonly string[];
-	readonly hostIP?: string;
-	/** RFC 3339; when the backend took the pod on. */
-	readonly startTime?: string;
-	/** Set when the backend itself ended or refused the pod as a whole (evicted, no capacity): becomes the pod's reason and message. */
-	readonly reason?: string;
-	readonly message?: string;
-	/** The pod as a whole failed or succeeded whatever its containers say. */
-	readonly phase?: "Failed" | "Succeeded";
+  /** False: the backend knows the pod and cannot see it now. Its state stays as it was, it is only not ready. */
+  readonly reachable: boolean;
+  readonly containers: readonly ContainerObservation[];
+  readonly podIPs: readonly string[];
+  readonly hostIP?: string;
+  /** RFC 3339; when the backend took the pod on. */
+  readonly startTime?: string;
+  /** Set when the backend itself ended or refused the pod as a whole (evicted, no capacity): becomes the pod's reason and message. */
+  readonly reason?: string;
+  readonly message?: string;
+  /** The pod as a whole failed or succeeded whatever its containers say. */
+  readonly phase?: 'Failed' | 'Succeeded';
 }
 
 /** A pod as the backend has it. */
 export interface BackendPod {
-	readonly ref: PodRef;
-	readonly owner: string;
-	readonly zone: string;
-	/** The epoch that last wrote it. */
-	readonly epoch: number;
-	/** Hash of what was applied last. */
-	readonly hash: string;
-	/** The backend's own name for it. */
-	readonly handle: string;
-	readonly observation: PodObservation;
-	/** `delete` was asked and its containers are being stopped or have been. */
-	readonly deleting: boolean;
+  readonly ref: PodRef;
+  readonly owner: string;
+  readonly zone: string;
+  /** The epoch that last wrote it. */
+  readonly epoch: number;
+  /** Hash of what was applied last. */
+  readonly hash: string;
+  /** The backend's own name for it. */
+  readonly handle: string;
+  readonly observation: PodObservation;
+  /** `delete` was asked and its containers are being stopped or have been. */
+  readonly deleting: boolean;
 }
 
-export type CreateOutcome = "created" | "adopted";
+export type CreateOutcome = 'created' | 'adopted';
 
 export type DeleteResult =
-	/** Containers are still running; the watch tells when they have ended. */
-	| { readonly state: "stopping"; readonly pod: BackendPod }
-	/** The backend has nothing of this UID any more (or never had). `last` is what it knew when it removed it. */
-	| { readonly state: "gone"; readonly last?: PodObservation };
+  /** Containers are still running; the watch tells when they have ended. */
+  | { readonly state: 'stopping'; readonly pod: BackendPod }
+  /** The backend has nothing of this UID any more (or never had). `last` is what it knew when it removed it. */
+  | { readonly state: 'gone'; readonly last?: PodObservation };
 
 export type WatchEvent =
-	/** A full snapshot follows, up to `sync-end`. Sent first, and again whenever something may have been missed. */
-	| { readonly type: "sync-start" }
-	| { readonly type: "pod"; readonly pod: BackendPod }
-	| {
-			readonly type: "gone";
-			readonly ref: PodRef;
-			readonly last?: PodObservation;
-	  }
-	/** `complete: false`: the snapshot may lack pods, nothing is to be concluded from an absence. */
-	| { readonly type: "sync-end"; readonly complete: boolean };
+  /** A full snapshot follows, up to `sync-end`. Sent first, and again whenever something may have been missed. */
+  | { readonly type: 'sync-start' }
+  | { readonly type: 'pod'; readonly pod: BackendPod }
+  | {
+      readonly type: 'gone';
+      readonly ref: PodRef;
+      readonly last?: PodObservation;
+    }
+  /** `complete: false`: the snapshot may lack pods, nothing is to be concluded from an absence. */
+  | { readonly type: 'sync-end'; readonly complete: boolean };
 
 export type ZoneState =
-	/** Takes pods. */
-	| "Up"
-	/** Runs what it has and takes no new pods. */
-	| "NoNew"
-	/** The backend itself says that its pods are lost or cannot be reached. */
-	| "Down"
-	/** The provider cannot tell. */
-	| "Unknown";
+  /** Takes pods. */
+  | 'Up'
+  /** Runs what it has and takes no new pods. */
+  | 'NoNew'
+  /** The backend itself says that its pods are lost or cannot be reached. */
+  | 'Down'
+  /** The provider cannot tell. */
+  | 'Unknown';
 
 /** Quantities by resource name (`cpu`, `memory`, `pods`, `ephemeral-storage`, extended ones). */
 export type Resources = Readonly<Record<string, string>>;
 
 export interface ZoneReport {
-	readonly state: ZoneState;
-	readonly capacity?: Resources;
-	readonly allocatable?: Resources;
-	/** The largest pod that would fit now. */
-	readonly largestPod?: Resources;
-	/** What was asked and what it answered, for people. */
-	readonly evidence: string;
+  readonly state: ZoneState;
+  readonly capacity?: Resources;
+  readonly allocatable?: Resources;
+  /** The largest pod that would fit now. */
+  readonly largestPod?: Resources;
+  /** What was asked and what it answered, for people. */
+  readonly evidence: string;
 }
 
 export interface Capabilities {
-	/** `epoch`: the backend refuses a stale (epoch, holder). `none`: it cannot, and operators are told. */
-	readonly fence: "epoch" | "none";
-	/** Who restarts containers by `restartPolicy`. */
-	readonly restarts: "backend" | "none";
-	readonly logs: boolean;
-	readonly initContainers: boolean;
-	readonly probes: boolean;
-	readonly lifecycleHooks: boolean;
-	/** Volume kinds that pods may mount, by their field name in the API, such as `emptyDir`. */
-	readonly volumes: readonly string[];
-	/** Fields that `update` applies in place, as JSON paths of the spec, such as `containers[*].image`. */
-	readonly update: readonly string[];
+  /** `epoch`: the backend refuses a stale (epoch, holder). `none`: it cannot, and operators are told. */
+  readonly fence: 'epoch' | 'none';
+  /** Who restarts containers by `restartPolicy`. */
+  readonly restarts: 'backend' | 'none';
+  readonly logs: boolean;
+  readonly initContainers: boolean;
+  readonly probes: boolean;
+  readonly lifecycleHooks: boolean;
+  /** Volume kinds that pods may mount, by their field name in the API, such as `emptyDir`. */
+  readonly volumes: readonly string[];
+  /** Fields that `update` applies in place, as JSON paths of the spec, such as `containers[*].image`. */
+  readonly update: readonly string[];
 }
 
 /** Why a pod cannot be run: one entry per offending field. */
 export interface Unsupported {
-	/** JSON path, such as `spec.containers[0].readinessProbe`. */
-	readonly path: string;
-	readonly reason: string;
+  /** JSON path, such as `spec.containers[0].readinessProbe`. */
+  readonly path: string;
+  readonly reason: string;
 }
 
 export interface LogOptions {
-	readonly follow: boolean;
-	/** The container before the last restart. `NotFound` when there was none. */
-	readonly previous: boolean;
-	/** Every line begins with its RFC 3339 time (nanoseconds) and a space. */
-	readonly timestamps: boolean;
-	/** Lines from the end; 0 means none. Left out: all. */
-	readonly tailLines?: number;
-	readonly limitBytes?: number;
-	/** Only lines at or after this time, milliseconds since the epoch. */
-	readonly sinceTimeMs?: number;
+  readonly follow: boolean;
+  /** The container before the last restart. `NotFound` when there was none. */
+  readonly previous: boolean;
+  /** Every line begins with its RFC 3339 time (nanoseconds) and a space. */
+  readonly timestamps: boolean;
+  /** Lines from the end; 0 means none. Left out: all. */
+  readonly tailLines?: number;
+  readonly limitBytes?: number;
+  /** Only lines at or after this time, milliseconds since the epoch. */
+  readonly sinceTimeMs?: number;
 }
 
 export interface Provider extends AsyncDisposable {
-	readonly kind: string;
-	readonly zone: string;
-	readonly capabilities: Capabilities;
-	/** Every field that the backend cannot honour. Pure, synchronous, before any side effect; nothing is silently ignored. */
-	validate(pod: Pod): readonly Unsupported[];
-	/**
-	 * Raises the backend's fence to (epoch, holder) and persists it: from then on a lower epoch, or an equal one of
-	 * another holder, is refused with `Fenced`. Claiming again the same is no error. Required where `fence` is `epoch`.
-	 * No read ever raises it.
-	 */
-	claim?(operation: Operation): Promise<void>;
-	/** Create-or-adopt, idempotent by UID alone. A pod that is there is adopted as it is, whatever its hash. */
-	create(
-		pod: ResolvedPod,
-		operation: Operation,
-	): Promise<{ outcome: CreateOutcome; pod: BackendPod }>;
-	/** Applies what may change in place. `NotFound` when the UID is absent. */
-	update(pod: ResolvedPod, operation: Operation): Promise<BackendPod>;
-	/**
-	 * Stops the pod's containers, with `gracePeriodSeconds` between the asking and the killing (0: kill at once), and
-	 * removes the pod once none is running. While any runs: `stopping`. A pod that is stopped stays visible, with its
-	 * exit codes, until `delete` is called again: that call removes it and answers `gone`. A shorter grace than before
-	 * shortens it. An absent UID is `gone`, never an error.
-	 */
-	delete(
-		ref: PodRef,
-		options: { readonly gracePeriodSeconds: number },
-		operation: Operation,
-	): Promise<DeleteResult>;
-	/** `undefined` only when the backend definitely has no such UID of this owner. */
-	get(
-		owner: string,
-		ref: PodRef,
-		options: ReadOptions,
-	): Promise<BackendPod | undefined>;
-	/** Everything of this owner in this zone. An incomplete list must say so. */
-	list(
-		owner: string,
-		options: ReadOptions,
-	): Promise<{
-		readonly pods: readonly BackendPod[];
-		readonly complete: boolean;
-	}>;
-	/** Level-triggered: each event carries the whole observation. Never ends before the signal aborts; reconnects by itself, beginning again with `sync-start`. */
-	watch(owner: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
-	/** The zone's health and size: at once, at every change, and at least every 10 s. Never ends before the signal aborts and never throws: what it cannot tell is `Unknown`. */
-	zoneReports(signal: AbortSignal): AsyncIterable<ZoneReport>;
-	/** A container's output. `NotFound` for an unknown pod or container. The stream ends with the container, or without `follow` at the end of what there is. */
-	logs?(
-		owner: string,
-		ref: PodRef,
-		container: string,
-		options: LogOptions,
-		signal: AbortSignal,
-	): Promise<AsyncIterable<Uint8Array>>;
+  readonly kind: string;
+  readonly zone: string;
+  readonly capabilities: Capabilities;
+  /** Every field that the backend cannot honour. Pure, synchronous, before any side effect; nothing is silently ignored. */
+  validate(pod: Pod): readonly Unsupported[];
+  /**
+   * Raises the backend's fence to (epoch, holder) and persists it: from then on a lower epoch, or an equal one of
+   * another holder, is refused with `Fenced`. Claiming again the same is no error. Required where `fence` is `epoch`.
+   * No read ever raises it.
+   */
+  claim?(operation: Operation): Promise<void>;
+  /** Create-or-adopt, idempotent by UID alone. A pod that is there is adopted as it is, whatever its hash. */
+  create(pod: ResolvedPod, operation: Operation): Promise<{ outcome: CreateOutcome; pod: BackendPod }>;
+  /** Applies what may change in place. `NotFound` when the UID is absent. */
+  update(pod: ResolvedPod, operation: Operation): Promise<BackendPod>;
+  /**
+   * Stops the pod's containers, with `gracePeriodSeconds` between the asking and the killing (0: kill at once), and
+   * removes the pod once none is running. While any runs: `stopping`. A pod that is stopped stays visible, with its
+   * exit codes, until `delete` is called again: that call removes it and answers `gone`. A shorter grace than before
+   * shortens it. An absent UID is `gone`, never an error.
+   */
+  delete(ref: PodRef, options: { readonly gracePeriodSeconds: number }, operation: Operation): Promise<DeleteResult>;
+  /** `undefined` only when the backend definitely has no such UID of this owner. */
+  get(owner: string, ref: PodRef, options: ReadOptions): Promise<BackendPod | undefined>;
+  /** Everything of this owner in this zone. An incomplete list must say so. */
+  list(
+    owner: string,
+    options: ReadOptions,
+  ): Promise<{
+    readonly pods: readonly BackendPod[];
+    readonly complete: boolean;
+  }>;
+  /** Level-triggered: each event carries the whole observation. Never ends before the signal aborts; reconnects by itself, beginning again with `sync-start`. */
+  watch(owner: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
+  /** The zone's health and size: at once, at every change, and at least every 10 s. Never ends before the signal aborts and never throws: what it cannot tell is `Unknown`. */
+  zoneReports(signal: AbortSignal): AsyncIterable<ZoneReport>;
+  /** A container's output. `NotFound` for an unknown pod or container. The stream ends with the container, or without `follow` at the end of what there is. */
+  logs?(
+    owner: string,
+    ref: PodRef,
+    container: string,
+    options: LogOptions,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>>;
 }
 
 /** What a provider is made with. */
 export interface ProviderContext {
-	readonly set: string;
-	readonly zone: string;
-	readonly region: string;
-	readonly clock: Clock;
-	readonly random: Random;
-	readonly log: Logger;
+  readonly set: string;
+  readonly zone: string;
+  readonly region: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
 }
 
 /** What a provider's module exports as `provider`: how its options are checked and how it is made. */
 export interface ProviderModule<Options = unknown> {
-	readonly kind: string;
-	/** Checks the configuration's `provider` object, `kind` included. All problems at once, each with the path inside that object. */
-	parseOptions(raw: unknown):
-		| { readonly ok: true; readonly options: Options }
-		| {
-				readonly ok: false;
-				readonly problems: readonly {
-					readonly path: readonly (string | number)[];
-					readonly message: string;
-				}[];
-		  };
-	/** No side effect before the first call; a backend that is not there shows in `zoneReports`. */
-	create(options: Options, context: ProviderContext): Provider;
+  readonly kind: string;
+  /** Checks the configuration's `provider` object, `kind` included. All problems at once, each with the path inside that object. */
+  parseOptions(raw: unknown):
+    | { readonly ok: true; readonly options: Options }
+    | {
+        readonly ok: false;
+        readonly problems: readonly {
+          readonly path: readonly (string | number)[];
+          readonly message: string;
+        }[];
+      };
+  /** No side effect before the first call; a backend that is not there shows in `zoneReports`. */
+  create(options: Options, context: ProviderContext): Provider;
 }

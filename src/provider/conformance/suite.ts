@@ -5,37 +5,34 @@
  *
  * What a provider or a harness cannot do is skipped with the reason in the report, never passed over in silence.
  */
-import { describe } from "vitest";
-import { creation } from "./creation.ts";
-import { deletion } from "./deletion.ts";
-import { faults } from "./faults.ts";
-import { fencing } from "./fencing.ts";
-import type { ConformanceHarness } from "./harness.ts";
-import { containerLogs } from "./logs.ts";
-import { reading } from "./reading.ts";
-import { validation } from "./validation.ts";
-import { watching } from "./watching.ts";
-import { zoneReporting } from "./zone.ts";
+import { describe } from 'vitest';
+import { creation } from './creation.ts';
+import { deletion } from './deletion.ts';
+import { faults } from './faults.ts';
+import { fencing } from './fencing.ts';
+import type { ConformanceHarness } from './harness.ts';
+import { containerLogs } from './logs.ts';
+import { reading } from './reading.ts';
+import { validation } from './validation.ts';
+import { watching } from './watching.ts';
+import { zoneReporting } from './zone.ts';
 
 export type {
-	ConformanceBackend,
-	ConformanceHarness,
-	PodWish,
-} from "./harness.ts";
+  ConformanceBackend,
+  ConformanceHarness,
+  PodWish,
+} from './harness.ts';
 
-export function providerConformance(
-	name: string,
-	harness: ConformanceHarness,
-): void {
-	describe(`provider contract: ${name}`, () => {
-		fencing(harness);
-		creation(harness);
-		deletion(harness);
-		reading(harness);
-		watching(harness);
-		zoneReporting(harness);
-		containerLogs(harness);
-		validation(harness);
-		faults(harness);
-	});
+export function providerConformance(name: string, harness: ConformanceHarness): void {
+  describe(`provider contract: ${name}`, () => {
+    fencing(harness);
+    creation(harness);
+    deletion(harness);
+    reading(harness);
+    watching(harness);
+    zoneReporting(harness);
+    containerLogs(harness);
+    validation(harness);
+    faults(harness);
+  });
 }

@@ -1,0 +1,59 @@
+/**
+ * The certificate that the kubelet API serves with: self-signed, made anew by each process.
+ * An API server checks a kubelet's certificate only when it was started with `--kubelet-certificate-authority`.
+ */
+import { fork } from 'node:child_process';
+import { isIP } from 'node:net';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Clock } from '../clock.ts';
+import { ZoneletError } from '../errors.ts';
+import type { SelfSignedOptions, ServingCertificate } from './self-signed.ts';
+
+export type { ServingCertificate } from './self-signed.ts';
+
+export interface ServingCertificateOptions {
+  /** What the Nodes say where the kubelet API is: an IP address or a host name. */
+  readonly address: string;
+  /** One certificate serves every zone of a replica. */
+  readonly nodeNames: readonly string[];
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+}
+
+/** As the kubelet's own self-signed one. */
+const VALIDITY_MS = 365 * 24 * 3_600_000;
+/** Clocks of others may be behind ours. */
+const BACKDATE_MS = 3_600_000;
+
+/** Made in a child process, which takes the library's 20 MB with it when it ends. */
+export async function createServingCertificate(options: ServingCertificateOptions): Promise<ServingCertificate> {
+  const { address, nodeNames, clock, signal } = options;
+  const now = clock.now();
+  const request: SelfSignedOptions = {
+    commonName: nodeNames[0] ?? 'zonelet',
+    dnsNames: [...nodeNames, ...(isIP(address) === 0 ? [address] : [])],
+    addresses: isIP(address) === 0 ? [] : [address],
+    notBeforeMs: now - BACKDATE_MS,
+    notAfterMs: now + VALIDITY_MS,
+  };
+  // `.ts` in a checkout, `.js` in the published package: the same as this file.
+  const entry = fileURLToPath(new URL(`./certificate-child${extname(import.meta.url)}`, import.meta.url));
+  return await new Promise((resolve, reject) => {
+    const child = fork(entry, [], {
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      ...(signal === undefined ? {} : { signal }),
+    });
+    let stderr = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.once('error', reject);
+    child.once('message', (made) => resolve(made as ServingCertificate));
+    child.once('exit', (code) => {
+      reject(new ZoneletError('Internal', `making a serving certificate failed (exit ${code}): ${stderr.trim()}`));
+    });
+    child.send(request);
+  });
+}

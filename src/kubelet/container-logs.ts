@@ -1,0 +1,139 @@
+/** `GET /containerLogs/{namespace}/{pod}/{container}`: a provider's log stream as the kubelet would answer it. */
+import type { ServerResponse } from 'node:http';
+import type { Clock } from '../clock.ts';
+import { hasCode, messageOf } from '../errors.ts';
+import type { ContainerState, Pod } from '../kube/types.ts';
+import type { BackendPod, LogOptions, PodRef } from '../provider/contract.ts';
+import { parseLogRequest } from './log-request.ts';
+
+/** The guarded reads of a provider, for one owner. */
+export interface LogSource {
+  get(ref: PodRef, signal: AbortSignal): Promise<BackendPod | undefined>;
+  logs(ref: PodRef, container: string, options: LogOptions, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+}
+
+export interface LogAnswer {
+  readonly status: number;
+  readonly message: string;
+}
+
+export type OpenedLogs =
+  | { readonly ok: true; readonly stream: AsyncIterable<Uint8Array>; readonly limitBytes: number }
+  | ({ readonly ok: false } & LogAnswer);
+
+export interface LogQuestion {
+  readonly namespace: string;
+  readonly podName: string;
+  readonly container: string;
+  readonly query: URLSearchParams;
+}
+
+export async function openLogs(
+  { namespace, podName, container, query }: LogQuestion,
+  pods: (namespace: string, name: string) => Pod | undefined,
+  source: LogSource,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<OpenedLogs> {
+  const request = parseLogRequest(query, clock.now());
+  if (!request.ok) return request;
+  const pod = pods(namespace, podName);
+  const uid = pod?.metadata?.uid;
+  if (pod === undefined || uid === undefined) return refused(404, `pod ${quoted(podName)} does not exist`);
+  if (!containerNames(pod).includes(container)) {
+    return refused(404, `container ${quoted(container)} not found in pod ${quoted(podName)}`);
+  }
+  const ref: PodRef = { uid, namespace, name: podName };
+  const of = `container ${quoted(container)} in pod ${quoted(podName)}`;
+  const { options } = request;
+  try {
+    if (!options.previous) {
+      const waiting = await notStarted(pod, ref, container, source, signal);
+      if (waiting !== undefined) return refused(400, `${of} ${waiting}`);
+    }
+    const stream = await source.logs(ref, container, options, signal);
+    return { ok: true, stream, limitBytes: options.limitBytes ?? Number.POSITIVE_INFINITY };
+  } catch (error) {
+    if (hasCode(error, 'NotFound')) {
+      return refused(400, options.previous ? `previous terminated ${of} not found` : `${of} is not available`);
+    }
+    if (hasCode(error, 'Unsupported')) return refused(501, messageOf(error));
+    if (hasCode(error, 'InvalidInput')) return refused(400, messageOf(error));
+    if (hasCode(error, 'Unavailable', 'Throttled', 'Aborted')) {
+      return refused(503, `the backend cannot give the logs of ${of} now: ${messageOf(error)}`);
+    }
+    return refused(500, `reading the logs of ${of} failed: ${messageOf(error)}`);
+  }
+}
+
+/** Writes no faster than the client reads; gives up when it goes. Throws what the stream throws. */
+export async function pour(
+  stream: AsyncIterable<Uint8Array>,
+  limitBytes: number,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  let left = limitBytes;
+  for await (const chunk of stream) {
+    if (signal.aborted) return;
+    // The provider keeps the limit; one that does not must not flood the client.
+    const part = chunk.byteLength <= left ? chunk : chunk.subarray(0, left);
+    left -= part.byteLength;
+    if (!response.write(part)) await drained(response, signal);
+    if (left <= 0) return;
+  }
+}
+
+function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  if (signal.aborted || response.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      response.off('close', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** Why there is no log yet, in the kubelet's words (validateContainerLogStatus in pkg/kubelet/kubelet_pods.go). */
+async function notStarted(
+  pod: Pod,
+  ref: PodRef,
+  container: string,
+  source: LogSource,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
+  const published = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find(
+    ({ name }) => name === container,
+  );
+  if (hasStarted(published?.state, published?.lastState)) return undefined;
+  // What was published may be behind: the backend has the last word.
+  const backend = await source.get(ref, signal);
+  const seen = backend?.observation.containers.find(({ name }) => name === container);
+  if (hasStarted(seen?.state, seen?.lastState)) return undefined;
+  const waiting = seen?.state.waiting ?? published?.state?.waiting;
+  if (waiting !== undefined) return `is waiting to start: ${waiting.reason ?? 'ContainerCreating'}`;
+  return 'is not available';
+}
+
+function hasStarted(state: ContainerState | undefined, lastState: ContainerState | undefined): boolean {
+  return state?.running !== undefined || state?.terminated !== undefined || lastState?.terminated !== undefined;
+}
+
+function containerNames(pod: Pod): readonly string[] {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  return [...containers, ...initContainers, ...ephemeralContainers].map(({ name }) => name);
+}
+
+function refused(status: number, message: string): OpenedLogs {
+  return { ok: false, status, message };
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,74 @@
+/**
+ * A self-signed serving certificate. The library is loaded by this call only: it takes some 20 MB, which is why a
+ * replica has a child process make its certificate (`certificates.ts`).
+ */
+import { randomBytes, webcrypto } from 'node:crypto';
+
+export interface SelfSignedOptions {
+  readonly commonName: string;
+  readonly dnsNames: readonly string[];
+  readonly addresses: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** PEM. */
+export interface ServingCertificate {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export async function selfSigned(options: SelfSignedOptions): Promise<ServingCertificate> {
+  provideReflectMetadata();
+  const x509 = await import('@peculiar/x509');
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const names = [
+    ...options.dnsNames.map((value) => ({ type: 'dns' as const, value })),
+    ...options.addresses.map((value) => ({ type: 'ip' as const, value })),
+  ];
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    // 16 octets with the first bit clear: a positive number, as RFC 5280 wants it.
+    serialNumber: `01${randomBytes(15).toString('hex')}`,
+    name: [{ CN: [options.commonName] }],
+    notBefore: new Date(options.notBeforeMs),
+    notAfter: new Date(options.notAfterMs),
+    keys,
+    signingAlgorithm: algorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(names),
+    ],
+  });
+  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  const lines = key.match(/.{1,64}/g)?.join('\n') ?? '';
+  return {
+    certificate: certificate.toString('pem'),
+    key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
+  };
+}
+
+interface Metadata {
+  getMetadata?(key: unknown, target: object): unknown;
+  getOwnMetadata?(key: unknown, target: object): unknown;
+  defineMetadata?(key: unknown, value: unknown, target: object): void;
+}
+
+/**
+ * The library's dependency container refuses to load without these three functions of the old decorator-metadata
+ * proposal, although nothing that is used here carries decorators.
+ */
+function provideReflectMetadata(): void {
+  const reflect = Reflect as Metadata;
+  if (reflect.getMetadata !== undefined) return;
+  const kept = new WeakMap<object, Map<unknown, unknown>>();
+  reflect.getMetadata = (key, target) => kept.get(target)?.get(key);
+  reflect.getOwnMetadata = reflect.getMetadata;
+  reflect.defineMetadata = (key, value, target) => {
+    const of = kept.get(target) ?? new Map<unknown, unknown>();
+    kept.set(target, of.set(key, value));
+  };
+}
