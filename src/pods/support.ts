@@ -14,7 +14,7 @@ type Validator = Pick<
 /** Reason of the waiting containers and of the Event. The pod stays Pending: Failed would make a ReplicaSet replace it without end. */
 export const UNSUPPORTED = 'UnsupportedPodSpec';
 
-/** Volumes whose content Zonelet would have to deliver, whatever the backend can mount. */
+/** Volumes whose content would come from Zonelet. A backend that mounts nothing real may still take them. */
 const DELIVERED = new Set(['configMap', 'secret', 'downwardAPI', 'projected']);
 
 const NOT_YET = 'not supported yet';
@@ -58,8 +58,8 @@ function* unsupportedVolumes(pod: Pod, capabilities: Capabilities): Generator<Un
     const kind = Object.keys(volume).find((key) => key !== 'name' && volume[key as keyof typeof volume] !== undefined);
     if (kind === undefined) continue;
     const path = `spec.volumes[${i}].${kind}`;
-    if (DELIVERED.has(kind)) yield { path, reason: NOT_YET };
-    else if (!capabilities.volumes.includes(kind)) yield { path, reason: 'not offered by this backend' };
+    if (capabilities.volumes.includes(kind)) continue;
+    yield { path, reason: DELIVERED.has(kind) ? NOT_YET : 'not offered by this backend' };
   }
 }
 
