@@ -38,7 +38,9 @@ export async function runCommandLine(environment: Environment, commands = COMMAN
   try {
     return await dispatch(environment, commands);
   } catch (error) {
-    for (const line of messageOf(error).split('\n')) stderr.write(`zonelet: ${line}\n`);
+    // Problems of a file begin with its name and line, as compilers have it, so that editors can jump there.
+    const prefix = error instanceof ConfigError ? '' : 'zonelet: ';
+    for (const line of messageOf(error).split('\n')) stderr.write(`${prefix}${line}\n`);
     if (error instanceof UsageError || error instanceof ConfigError) return 2;
     // What is not one of our own errors is a defect: the stack is what its report needs.
     if (!(error instanceof ZoneletError) && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`);

@@ -1,0 +1,80 @@
+/** From a file that is right to the `Config` that the program works with: defaults that hang on others, units, paths. */
+import { dirname, join, resolve } from 'node:path';
+import type { Config, ZoneConfig } from './config.ts';
+import type { Variables } from './reference.ts';
+import type { ConfigFile } from './schema.ts';
+import { DNS_SUBDOMAIN, parseDuration } from './syntax.ts';
+
+/** A zone's `provider` object as written. */
+export type RawProvider = Record<string, unknown> & { readonly kind: string };
+
+/** `My-Host.local` to `my-host.local`; undefined when that is no name for a replica. */
+export function hostReplica(hostname: string): string | undefined {
+  const name = hostname.toLowerCase();
+  return name.length <= DNS_SUBDOMAIN.maxLength && DNS_SUBDOMAIN.pattern.test(name) ? name : undefined;
+}
+
+export interface ConfigOrigin {
+  /** Absolute. */
+  readonly file: string;
+  readonly env: Variables;
+  readonly hostname: string;
+  /** By index of the zone, with their paths made absolute. */
+  readonly providers: ReadonlyMap<number, RawProvider>;
+}
+
+export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
+  const base = dirname(from.file);
+  const milliseconds = (text: string): number => parseDuration(text) ?? 0;
+  const { election } = data;
+  const home = data.kubeconfig?.startsWith('~/') ? from.env.HOME : undefined;
+  return {
+    file: from.file,
+    set: data.set,
+    ...defined('namespace', data.namespace),
+    ...defined(
+      'kubeconfig',
+      data.kubeconfig === undefined
+        ? undefined
+        : home === undefined
+          ? resolve(base, data.kubeconfig)
+          : join(home, data.kubeconfig.slice(2)),
+    ),
+    replica: {
+      name: data.replica.name ?? hostReplica(from.hostname) ?? '',
+      ...defined('uid', data.replica.uid),
+      ...defined('homeZone', data.replica.homeZone),
+    },
+    zones: data.zones.map((zone, index) => zoneConfig(data.set, zone, from.providers.get(index) ?? zone.provider)),
+    election: {
+      by: election.by,
+      leaseDurationMs: milliseconds(election.leaseDuration),
+      renewDeadlineMs: milliseconds(election.renewDeadline),
+      retryPeriodMs: milliseconds(election.retryPeriod),
+    },
+    kubelet: data.kubelet,
+    http: data.http,
+    log: data.log,
+  };
+}
+
+function zoneConfig(set: string, zone: ConfigFile['zones'][number], provider: ZoneConfig['provider']): ZoneConfig {
+  const { capacity } = zone;
+  const taints = zone.taints ?? [{ key: 'virtual-kubelet.io/provider', value: provider.kind, effect: 'NoSchedule' }];
+  return {
+    name: zone.name,
+    region: zone.region,
+    nodeName: zone.nodeName ?? `${set}-${zone.name}`,
+    provider,
+    ...(capacity === undefined
+      ? {}
+      : { capacity: Object.fromEntries(Object.entries(capacity).map(([name, amount]) => [name, String(amount)])) }),
+    labels: zone.labels,
+    taints: taints.map(({ key, value, effect }) => ({ key, effect, ...defined('value', value) })),
+  };
+}
+
+/** `{ [key]: value }`, or nothing when there is no value. */
+function defined<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V });
+}

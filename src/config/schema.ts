@@ -1,0 +1,214 @@
+/**
+ * The configuration file as a schema: what each key means, its unit, its default and the reason for it. The JSON Schema
+ * for editors, the table in the README and the messages about mistakes are all made from this one place.
+ *
+ * Convention: the message of every check says what is allowed, in words that complete "allowed: ...".
+ */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { QUANTITY_SYNTAX, readQuantity } from '../quantity.ts';
+import { DNS_LABEL, DNS_SUBDOMAIN, DURATION, LABEL_VALUE, NODE_NAME, QUALIFIED_NAME, type Syntax } from './syntax.ts';
+
+export const API_VERSION = 'zonelet.dev/v1alpha1';
+export const KIND = 'Zonelet';
+
+const A_MAP = 'a map';
+const A_PORT = 'a port: a whole number from 0 to 65535';
+const QUANTITIES = `${QUANTITY_SYNTAX}, not negative`;
+
+function text({ pattern, maxLength, allowed }: Syntax) {
+  return z.string({ error: allowed }).max(maxLength, { error: allowed }).regex(pattern, { error: allowed });
+}
+
+function oneOf<const T extends readonly [string, ...string[]]>(...values: T) {
+  return z.enum(values, { error: values.length === 1 ? `"${values[0]}"` : `one of ${values.join(', ')}` });
+}
+
+const duration = () => text(DURATION);
+const port = () => z.int({ error: A_PORT }).min(0, { error: A_PORT }).max(65_535, { error: A_PORT });
+
+const capacity = z
+  .record(
+    text(QUALIFIED_NAME),
+    z
+      .union([z.string(), z.number()], { error: QUANTITIES })
+      .refine((amount) => (readQuantity(String(amount))?.nanos ?? -1n) >= 0n, { error: QUANTITIES }),
+    { error: 'a map of resource names to quantities' },
+  )
+  .describe(
+    'What the virtual node offers, by resource (`cpu`, `memory`, `pods`, extended ones), as Kubernetes quantities. Default: what the provider reports.',
+  );
+
+const taint = z.strictObject(
+  {
+    key: text(QUALIFIED_NAME).describe('Key of the taint.'),
+    value: text(LABEL_VALUE).optional().describe('Value of the taint. Default: empty.'),
+    effect: oneOf('NoSchedule', 'PreferNoSchedule', 'NoExecute').describe(
+      'What it does to pods that do not tolerate it.',
+    ),
+  },
+  { error: 'a taint: a map of key, value and effect' },
+);
+
+const provider = z
+  .looseObject(
+    {
+      kind: z
+        .string({ error: 'the name of a provider' })
+        .describe(
+          'Which provider: `simulated` (in process, for trials and benchmarks) or `web` (any HTTP service that speaks its protocol).',
+        ),
+    },
+    { error: 'a map with kind and the options of that kind' },
+  )
+  .describe(
+    "What runs the zone's pods: `kind` and the options of that kind, which its README in `providers/` lists. Options whose names end in `File` or `Dir` are paths, relative to this file.",
+  );
+
+const zone = z.strictObject(
+  {
+    name: text(DNS_LABEL).describe('Name of the zone, unique in the set: the label `topology.kubernetes.io/zone`.'),
+    region: text({
+      ...LABEL_VALUE,
+      pattern: /^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$/,
+      allowed: LABEL_VALUE.allowed.replace('empty, or ', ''),
+    })
+      .default('local')
+      .describe('Region of the zone: the label `topology.kubernetes.io/region`.'),
+    nodeName: text(NODE_NAME)
+      .optional()
+      .describe('Name of the virtual node, unique in the cluster. Default: `<set>-<zone>`.'),
+    provider,
+    capacity: capacity.optional(),
+    labels: z
+      .record(text(QUALIFIED_NAME), text(LABEL_VALUE), { error: 'a map of label names to values' })
+      .default({})
+      .describe('Labels of the virtual node beside those that Zonelet sets itself.'),
+    taints: z
+      .array(taint, { error: 'a list of taints' })
+      .optional()
+      .describe(
+        'Taints of the virtual node. Default: `virtual-kubelet.io/provider=<kind>:NoSchedule`, so that only pods that ask for it land there.',
+      ),
+  },
+  { error: 'a zone: a map with name, provider and more' },
+);
+
+const replica = z
+  .strictObject(
+    {
+      name: text(DNS_SUBDOMAIN)
+        .optional()
+        .describe("Name of this replica, unique in the set; in a cluster the pod's name. Default: the host name."),
+      uid: z
+        .string({ error: "text: the pod's UID" })
+        .regex(/^[A-Za-z0-9-]{1,64}$/, { error: 'a pod\'s UID: letters, digits and "-", at most 64 characters' })
+        .optional()
+        .describe("UID of this replica's pod. Default: none; then there is no fast path on proof of its death."),
+      homeZone: text(DNS_LABEL)
+        .optional()
+        .describe(
+          'The zone that this replica runs in and prefers to lead. Default: the zone label of the node that it runs on.',
+        ),
+    },
+    { error: A_MAP },
+  )
+  .describe('This replica; the only part that differs between the replicas of a set.');
+
+const election = z
+  .strictObject(
+    {
+      by: oneOf('lease').default('lease').describe('What the leaders are elected with: Leases of the Kubernetes API.'),
+      leaseDuration: duration()
+        .default('6s')
+        .describe(
+          'How long a silent leader is waited for: what a take-over after a crash costs. Whole seconds, because the Lease has no finer field. 6 s ride out a slow API server.',
+        ),
+      renewDeadline: duration()
+        .default('4s')
+        .describe(
+          'How long a leader tries to renew before it gives up: at most `leaseDuration` minus the safety margin (0.5 s or 10 %, the greater), and more than 1.2 times `retryPeriod`.',
+        ),
+      retryPeriod: duration()
+        .default('1s')
+        .describe('Time between two renewals, and between two tries of one that failed. At least 100 ms.'),
+    },
+    { error: A_MAP },
+  )
+  .describe('How the leader of each zone is elected.');
+
+const kubelet = z
+  .strictObject(
+    {
+      address: z
+        .string({ error: 'an IP address' })
+        .refine((address) => isIP(address) !== 0, { error: 'an IP address' })
+        .default('127.0.0.1')
+        .describe(
+          "What the virtual nodes say as their address, where the API server reaches this replica: in a cluster the pod's IP.",
+        ),
+      port: port()
+        .default(10_250)
+        .describe('The first port of the kubelet API: zone i (counted from 0) listens on port + i. 0 picks free ones.'),
+    },
+    { error: A_MAP },
+  )
+  .describe('The HTTPS API that the API server dials for `kubectl logs`.');
+
+const http = z
+  .strictObject(
+    {
+      port: port()
+        .default(9090)
+        .describe('Port of `/metrics`, `/healthz`, `/livez` and `/readyz`. 0 picks a free one.'),
+    },
+    { error: A_MAP },
+  )
+  .describe('The HTTP server for metrics and health checks.');
+
+const log = z
+  .strictObject(
+    {
+      level: oneOf('debug', 'info', 'warn', 'error')
+        .default('info')
+        .describe('The least important lines that are written.'),
+      format: oneOf('json', 'text')
+        .default('json')
+        .describe('`json` for machines, one object a line; `text` for people.'),
+    },
+    { error: A_MAP },
+  )
+  .describe('What is logged, to stderr.');
+
+export const schema = z
+  .strictObject(
+    {
+      apiVersion: z.literal(API_VERSION, { error: `"${API_VERSION}"` }).describe('Version of this format.'),
+      kind: z.literal(KIND, { error: `"${KIND}"` }).describe('What this file is.'),
+      set: text(DNS_LABEL).describe('Names the set: its Leases, labels and metrics carry it.'),
+      namespace: text(DNS_LABEL)
+        .optional()
+        .describe("Namespace of the set's Leases. Default: the replica's own namespace, else `default`."),
+      kubeconfig: z
+        .string({ error: 'the path of a file' })
+        .min(1, { error: 'the path of a file' })
+        .optional()
+        .describe(
+          'Path of the kubeconfig, relative to this file. Default: in-cluster, then `$KUBECONFIG`, then `~/.kube/config`.',
+        ),
+      replica: replica.prefault({}),
+      zones: z
+        .array(zone, { error: 'a list of zones' })
+        .min(1, { error: 'a list of at least one zone' })
+        .describe('The availability zones: one virtual node and one backend each.'),
+      election: election.prefault({}),
+      kubelet: kubelet.prefault({}),
+      http: http.prefault({}),
+      log: log.prefault({}),
+    },
+    { error: `a map with apiVersion: ${API_VERSION} and kind: ${KIND}` },
+  )
+  .describe('Configuration of a Zonelet set. Every replica of the set gets the same file.');
+
+/** The file after the schema has filled in its defaults. */
+export type ConfigFile = z.output<typeof schema>;
