@@ -1,0 +1,75 @@
+/**
+ * Claiming a zone's Node for a term: the first write of every new leader. It raises the epoch kept there with a
+ * precondition, so of two replicas that believe in their term only one gets past this point.
+ */
+import { type Clock, sleep } from '../clock.ts';
+import { assertMayAct, type Term } from '../election/term.ts';
+import { hasCode, messageOf, ZoneletError } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { NODES } from '../kube/resources.ts';
+import type { Node } from '../kube/types.ts';
+import type { Logger } from '../log.ts';
+import { epochFloor, mayClaim } from './epoch-floor.ts';
+import { claimPatch, isOurs, type NodeIdentity, newNode } from './node-object.ts';
+
+export interface ClaimOptions {
+  readonly identity: NodeIdentity;
+  readonly term: Term;
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Retries of what may pass: a conflict with somebody else's write, an API server that does not answer. */
+const RETRY_MS = 200;
+/** A Node of somebody else stays where it is until a person does something about it. */
+const FOREIGN_RETRY_MS = 10_000;
+
+/**
+ * Creates or claims the Node and returns it. Throws `Fenced`, and ends the term, when a higher epoch stands there.
+ * Never gives up for any other reason while the term lasts.
+ */
+export async function claimNode(options: ClaimOptions): Promise<Node> {
+  const { term, clock, log, identity } = options;
+  for (;;) {
+    try {
+      return await attempt(options);
+    } catch (error) {
+      if (hasCode(error, 'Fenced') || term.signal.aborted) throw error;
+      const foreign = hasCode(error, 'InvalidInput');
+      if (!hasCode(error, 'Conflict')) {
+        log.warn({ zone: identity.zone, node: identity.nodeName, error: messageOf(error) }, 'the Node was not claimed');
+      }
+      await sleep(clock, foreign ? FOREIGN_RETRY_MS : RETRY_MS, term.signal);
+    }
+  }
+}
+
+async function attempt(options: ClaimOptions): Promise<Node> {
+  const { identity, term, client } = options;
+  const claim = { epoch: term.epoch, holder: term.holder };
+  const call = { signal: term.signal, timeoutMs: 3_000 };
+  const name = identity.nodeName;
+  let node: Node;
+  try {
+    node = await client.get(NODES, { name }, call);
+  } catch (error) {
+    if (!hasCode(error, 'NotFound')) throw error;
+    assertMayAct(term);
+    return client.create(NODES, newNode(identity, claim), call);
+  }
+  if (!isOurs(node, identity)) {
+    throw new ZoneletError(
+      'InvalidInput',
+      `Node ${name} exists and is not of zone ${identity.zone} of set ${identity.set} ` +
+        `(its providerID is "${node.spec?.providerID ?? ''}"): give the zone another nodeName, or delete that Node`,
+    );
+  }
+  if (!mayClaim(node, term.epoch, term.holder)) {
+    const detail = `Node ${name} was claimed with epoch ${epochFloor(node)}`;
+    term.lose('superseded', detail);
+    throw new ZoneletError('Fenced', detail);
+  }
+  assertMayAct(term);
+  return client.patch(NODES, { name }, { type: 'merge', body: claimPatch(node, identity, claim) }, call);
+}

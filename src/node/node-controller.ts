@@ -1,0 +1,213 @@
+/**
+ * Keeps a zone's Node while its leader is in office: status and heartbeat, address and port of this replica, and the
+ * object itself, which comes back when somebody deletes it. What others wrote on it stays.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Clock, sleep } from '../clock.ts';
+import { assertMayAct, type Term } from '../election/term.ts';
+import { hasCode, messageOf } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { EventRecorder } from '../kube/event-recorder.ts';
+import type { Informer } from '../kube/informer.ts';
+import { NODES } from '../kube/resources.ts';
+import type { Node } from '../kube/types.ts';
+import type { Logger } from '../log.ts';
+import type { NodeMetrics } from '../metrics/node.ts';
+import type { Resources, ZoneReport } from '../provider/contract.ts';
+import { parseQuantity } from '../quantity.ts';
+import { claimNode } from './claim.ts';
+import { runHeartbeat } from './heartbeat.ts';
+import { bearsClaim, type NodeIdentity } from './node-object.ts';
+import { nodeStatus, room } from './node-status.ts';
+
+export interface NodeControllerOptions {
+  readonly identity: NodeIdentity;
+  readonly term: Term;
+  readonly client: KubeClient;
+  /** All Nodes of the set. */
+  readonly nodes: Informer<Node>;
+  readonly events: EventRecorder;
+  readonly metrics: NodeMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Address and port of this replica's kubelet API of the zone. */
+  readonly address: string;
+  readonly kubeletPort: number;
+  readonly runtime: string;
+  readonly version: string;
+  /** Capacity by configuration. */
+  readonly capacity: Resources | undefined;
+  /** The provider's last report. */
+  report(): ZoneReport | undefined;
+  /** Calls back at every report; returns its removal. */
+  onReport(callback: () => void): () => void;
+}
+
+/** As the kubelet's nodeStatusReportFrequency: an unchanged status is written again after this, the Lease says the rest. */
+const STATUS_EVERY_MS = 300_000;
+const RETRY_MS = 1_000;
+
+/** Runs from the moment the Node is claimed until the signal aborts. */
+export async function runNodeController(options: NodeControllerOptions, claimed: Node, signal: AbortSignal): Promise<void> {
+  let uid = claimed.metadata?.uid;
+  const { identity, metrics } = options;
+  const labels = { zone: identity.zone, node: identity.nodeName };
+  try {
+    await Promise.all([
+      runHeartbeat({ ...options, zone: identity.zone, nodeName: identity.nodeName, nodeUid: () => uid }, signal),
+      keepStatus(options, claimed, signal, (node) => {
+        uid = node.metadata?.uid;
+      }),
+    ]);
+  } finally {
+    metrics.ready.remove(labels);
+    for (const gauge of [metrics.capacity, metrics.allocatable]) {
+      for (const { labels: of } of (await gauge.get()).values) {
+        if (of.zone === identity.zone) gauge.remove(of);
+      }
+    }
+  }
+}
+
+async function keepStatus(
+  options: NodeControllerOptions,
+  claimed: Node,
+  signal: AbortSignal,
+  adopt: (node: Node) => void,
+): Promise<void> {
+  const { identity, nodes, clock, log } = options;
+  let node: Node = claimed;
+  let written: { status: Node['status']; at: number } | undefined;
+  let wake = (): void => {};
+  let dirty = false;
+  const poke = (): void => {
+    dirty = true;
+    wake();
+  };
+  const unsubscribe = [
+    options.onReport(poke),
+    nodes.subscribe({
+      updated: (_, after) => after.metadata?.name === identity.nodeName && poke(),
+      deleted: (last) => last.metadata?.name === identity.nodeName && poke(),
+    }),
+  ];
+  try {
+    while (!signal.aborted) {
+      dirty = false;
+      let waitMs = STATUS_EVERY_MS;
+      try {
+        const present = await current(options, node, signal);
+        if (present === undefined) {
+          node = await recreate(options);
+          adopt(node);
+          written = undefined;
+        } else if (!bearsClaim(present, identity, { epoch: options.term.epoch, holder: options.term.holder })) {
+          node = await claimNode(options);
+        } else node = present;
+        const status = nodeStatus(input(options), node);
+        if (written === undefined || due(written, status, node, clock)) {
+          assertMayAct(options.term);
+          node = await options.client.patch(
+            NODES,
+            { name: identity.nodeName },
+            { type: 'strategic', body: { metadata: { uid: node.metadata?.uid }, status } },
+            { subresource: 'status', signal, timeoutMs: 5_000 },
+          );
+          written = { status, at: clock.monotonic() };
+          show(options, status);
+        }
+      } catch (error) {
+        if (signal.aborted || hasCode(error, 'Fenced')) return;
+        log.warn({ zone: identity.zone, node: identity.nodeName, error: messageOf(error) }, 'the Node was not written');
+        waitMs = RETRY_MS;
+      }
+      if (dirty) continue;
+      const woken = new AbortController();
+      wake = () => woken.abort();
+      await sleep(clock, waitMs, AbortSignal.any([signal, woken.signal]));
+      wake = () => {};
+    }
+  } finally {
+    for (const remove of unsubscribe) remove();
+  }
+}
+
+/** The Node as the cache has it; what the cache does not have is asked of the API before it counts as gone. */
+async function current(options: NodeControllerOptions, last: Node, signal: AbortSignal): Promise<Node | undefined> {
+  const name = options.identity.nodeName;
+  const cached = options.nodes.get(name);
+  if (cached !== undefined) return newer(cached, last);
+  try {
+    return await options.client.get(NODES, { name }, { signal, timeoutMs: 5_000 });
+  } catch (error) {
+    if (hasCode(error, 'NotFound')) return undefined;
+    throw error;
+  }
+}
+
+/** The cache may lag behind our own last write. */
+function newer(cached: Node, last: Node): Node {
+  if (cached.metadata?.uid !== last.metadata?.uid) return cached;
+  return Number(cached.metadata?.resourceVersion) >= Number(last.metadata?.resourceVersion) ? cached : last;
+}
+
+async function recreate(options: NodeControllerOptions): Promise<Node> {
+  const node = await claimNode(options);
+  options.log.warn({ zone: options.identity.zone, node: options.identity.nodeName }, 'the Node was gone and was created again');
+  options.events.record(node, 'Warning', 'NodeRecreated', 'The Node object was deleted while its zone had a leader; it was created again.');
+  return node;
+}
+
+function input(options: NodeControllerOptions): Parameters<typeof nodeStatus>[0] {
+  const { identity } = options;
+  return {
+    nodeName: identity.nodeName,
+    address: options.address,
+    kubeletPort: options.kubeletPort,
+    os: identity.os,
+    arch: identity.arch,
+    runtime: options.runtime,
+    version: options.version,
+    capacity: options.capacity,
+    report: options.report(),
+    now: `${new Date(options.clock.now()).toISOString().slice(0, 19)}Z`,
+  };
+}
+
+/** A write is due when there is something new to say, when somebody changed what we said, or when it is time again. */
+function due(written: { status: Node['status']; at: number }, status: Node['status'], node: Node, clock: Clock): boolean {
+  if (clock.monotonic() - written.at >= STATUS_EVERY_MS) return true;
+  return !isDeepStrictEqual(essence(written.status), essence(status)) || drifted(node, status);
+}
+
+/** Everything but the times. */
+function essence(status: Node['status']): unknown {
+  return {
+    ...status,
+    conditions: status?.conditions?.map(({ type, status: is, reason, message }) => ({ type, is, reason, message })),
+  };
+}
+
+/** The node controller sets conditions to Unknown when it has not heard of a node; another writer may change address or port. */
+function drifted(node: Node, status: Node['status']): boolean {
+  const seen = new Map(node.status?.conditions?.map((c) => [c.type, c.status]));
+  return (
+    (status?.conditions ?? []).some((c) => seen.get(c.type) !== c.status) ||
+    node.status?.daemonEndpoints?.kubeletEndpoint?.Port !== status?.daemonEndpoints?.kubeletEndpoint?.Port ||
+    !isDeepStrictEqual(node.status?.addresses, status?.addresses)
+  );
+}
+
+function show(options: NodeControllerOptions, status: Node['status']): void {
+  const { metrics, identity } = options;
+  const zone = identity.zone;
+  const ready = status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
+  metrics.ready.set({ zone, node: identity.nodeName }, ready ? 1 : 0);
+  const known = room(options.capacity, options.report());
+  for (const [resource, quantity] of Object.entries(known?.capacity ?? {})) {
+    metrics.capacity.set({ zone, resource }, parseQuantity(quantity));
+  }
+  for (const [resource, quantity] of Object.entries(known?.allocatable ?? {})) {
+    metrics.allocatable.set({ zone, resource }, parseQuantity(quantity));
+  }
+}

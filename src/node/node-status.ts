@@ -1,0 +1,107 @@
+/** The status of a zone's Node: conditions, room, address and port of its leader. */
+import type { Node, NodeCondition } from '../kube/types.ts';
+import type { Resources, ZoneReport } from '../provider/contract.ts';
+import { BACKEND_CONDITION } from './names.ts';
+
+export interface NodeStatusInput {
+  readonly nodeName: string;
+  /** Address at which the API server reaches the leader's kubelet API of this zone. */
+  readonly address: string;
+  readonly kubeletPort: number;
+  readonly os: string;
+  readonly arch: string;
+  /** Kind of provider; shown as the container runtime. */
+  readonly runtime: string;
+  readonly version: string;
+  /** Capacity by configuration; undefined: what the provider reports. */
+  readonly capacity: Resources | undefined;
+  /** The last report of the provider; undefined before the first one. */
+  readonly report: ZoneReport | undefined;
+  /** RFC 3339. */
+  readonly now: string;
+}
+
+/** The Kubernetes version whose kubelet behaviour is followed; tools read the node's version text as a semantic version. */
+const KUBELET_VERSION = 'v1.36.0';
+
+export interface Room {
+  readonly capacity: Resources;
+  readonly allocatable: Resources;
+}
+
+/** Capacity and allocatable: the configuration's where it names a resource, else the backend's; undefined while neither is known. */
+export function room(capacity: Resources | undefined, report: ZoneReport | undefined): Room | undefined {
+  if (capacity === undefined && report?.capacity === undefined) return undefined;
+  return {
+    capacity: { ...report?.capacity, ...capacity },
+    allocatable: { ...(report?.allocatable ?? report?.capacity), ...capacity },
+  };
+}
+
+/** The whole status for a strategic merge patch: conditions of other types, and what else others wrote, stay. */
+export function nodeStatus(input: NodeStatusInput, before: Node | undefined): NonNullable<Node['status']> {
+  const known = room(input.capacity, input.report);
+  const previous = new Map((before?.status?.conditions ?? []).map((c) => [c.type, c]));
+  const condition = (type: string, status: string, reason: string, message: string): NodeCondition => {
+    const old = previous.get(type);
+    const changed = old?.status !== status;
+    return {
+      type,
+      status,
+      reason,
+      message,
+      lastHeartbeatTime: input.now,
+      lastTransitionTime: changed || old?.lastTransitionTime === undefined ? input.now : old.lastTransitionTime,
+    };
+  };
+  const ready =
+    known === undefined
+      ? condition('Ready', 'False', 'CapacityUnknown', 'the backend has not said yet how much room it has')
+      : condition('Ready', 'True', 'KubeletReady', 'the zone has a leader');
+  return {
+    ...(known === undefined ? {} : { capacity: { ...known.capacity }, allocatable: { ...known.allocatable } }),
+    conditions: [
+      ready,
+      condition('MemoryPressure', 'False', 'KubeletHasSufficientMemory', 'the backend has not said otherwise'),
+      condition('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'the backend has not said otherwise'),
+      condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'the backend has not said otherwise'),
+      condition('NetworkUnavailable', 'False', 'RouteCreated', "pods use the backend's network"),
+      backendCondition(input.report, condition),
+    ],
+    addresses: [
+      { type: 'InternalIP', address: input.address },
+      { type: 'Hostname', address: input.nodeName },
+    ],
+    daemonEndpoints: { kubeletEndpoint: { Port: input.kubeletPort } },
+    nodeInfo: {
+      architecture: input.arch,
+      operatingSystem: input.os,
+      kubeletVersion: `${KUBELET_VERSION}-zonelet-${input.version}`,
+      containerRuntimeVersion: `${input.runtime}://${input.version}`,
+      osImage: `Zonelet ${input.version} (${input.runtime})`,
+      bootID: '',
+      kernelVersion: '',
+      kubeProxyVersion: '',
+      machineID: '',
+      systemUUID: '',
+    },
+  };
+}
+
+function backendCondition(
+  report: ZoneReport | undefined,
+  condition: (type: string, status: string, reason: string, message: string) => NodeCondition,
+): NodeCondition {
+  switch (report?.state) {
+    case 'Up':
+      return condition(BACKEND_CONDITION, 'True', 'BackendUp', report.evidence);
+    case 'NoNew':
+      return condition(BACKEND_CONDITION, 'True', 'BackendTakesNoNewPods', report.evidence);
+    case 'Down':
+      return condition(BACKEND_CONDITION, 'False', 'BackendDown', report.evidence);
+    case 'Unknown':
+      return condition(BACKEND_CONDITION, 'Unknown', 'BackendUnknown', report.evidence);
+    case undefined:
+      return condition(BACKEND_CONDITION, 'Unknown', 'NoReportYet', 'the backend has not been heard of yet');
+  }
+}
