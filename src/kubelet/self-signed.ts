@@ -65,8 +65,9 @@ function provideReflectMetadata(): void {
   const reflect = Reflect as Metadata;
   if (reflect.getMetadata !== undefined) return;
   const kept = new WeakMap<object, Map<unknown, unknown>>();
-  reflect.getMetadata = (key, target) => kept.get(target)?.get(key);
-  reflect.getOwnMetadata = reflect.getMetadata;
+  const get = (key: unknown, target: object): unknown => kept.get(target)?.get(key);
+  reflect.getMetadata = get;
+  reflect.getOwnMetadata = get;
   reflect.defineMetadata = (key, value, target) => {
     const of = kept.get(target) ?? new Map<unknown, unknown>();
     kept.set(target, of.set(key, value));

@@ -224,10 +224,9 @@ describe('guarded mutations', () => {
   });
 
   it('go on when claim is not offered by a backend that cannot fence, and fail when it says that it can', async () => {
-    const { claim: _, ...without } = createSimulatedProvider(
-      createSimulatedBackend({ zone: 'zone-a', clock: new VirtualClock() }),
-      new VirtualClock(),
-    );
+    const clock = new VirtualClock();
+    const whole = createSimulatedProvider(createSimulatedBackend({ zone: 'zone-a', clock }), clock);
+    const without = Object.fromEntries(Object.entries(whole).filter(([key]) => key !== 'claim')) as unknown as Provider;
     const none = { ...without, capabilities: { ...without.capabilities, fence: 'none' as const } };
     await setUp(undefined, { provider: none }).guard.forTerm(fakeTerm().term, OWNER).claim();
     const broken = setUp(undefined, { provider: without }).guard.forTerm(fakeTerm().term, OWNER).claim();
@@ -296,7 +295,7 @@ describe('guarded reads', () => {
   it('end a watch at the signal also when the provider does not', async () => {
     const { guard } = setUp(() => ({
       async *watch() {
-        await new Promise(() => undefined);
+        yield await new Promise<WatchEvent>(() => undefined);
       },
     }));
     const stop = new AbortController();
