@@ -4,10 +4,10 @@
  * whatever the wall clock of the replica that writes it says.
  */
 import { type Clock, sleep } from '../clock.ts';
-import { hasCode, messageOf } from '../errors.ts';
 import { assertMayAct, type Term } from '../election/term.ts';
+import { hasCode, messageOf } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { formatMicroTime, parseMicroTime } from '../kube/micro-time.ts';
+import { formatMicroTime, parseTime } from '../kube/micro-time.ts';
 import { LEASES } from '../kube/resources.ts';
 import type { Lease } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
@@ -74,8 +74,8 @@ export function renewed(
   of: Pick<HeartbeatOptions, 'nodeName' | 'nodeUid'>,
   nowMs: number,
 ): Lease {
-  const previous = lease?.spec?.renewTime;
-  const at = previous === undefined ? nowMs : Math.max(nowMs, Math.ceil(parseMicroTime(previous)) + 1);
+  const previous = parseTime(lease?.spec?.renewTime);
+  const at = previous === undefined ? nowMs : Math.max(nowMs, Math.ceil(previous) + 1);
   const uid = of.nodeUid();
   return {
     apiVersion: 'coordination.k8s.io/v1',

@@ -9,6 +9,7 @@ import { hasCode, messageOf } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
+import { formatTime } from '../kube/micro-time.ts';
 import { NODES } from '../kube/resources.ts';
 import type { Node } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
@@ -48,7 +49,11 @@ const STATUS_EVERY_MS = 300_000;
 const RETRY_MS = 1_000;
 
 /** Runs from the moment the Node is claimed until the signal aborts. */
-export async function runNodeController(options: NodeControllerOptions, claimed: Node, signal: AbortSignal): Promise<void> {
+export async function runNodeController(
+  options: NodeControllerOptions,
+  claimed: Node,
+  signal: AbortSignal,
+): Promise<void> {
   let uid = claimed.metadata?.uid;
   const { identity, metrics } = options;
   const labels = { zone: identity.zone, node: identity.nodeName };
@@ -153,8 +158,16 @@ function newer(cached: Node, last: Node): Node {
 
 async function recreate(options: NodeControllerOptions): Promise<Node> {
   const node = await claimNode(options);
-  options.log.warn({ zone: options.identity.zone, node: options.identity.nodeName }, 'the Node was gone and was created again');
-  options.events.record(node, 'Warning', 'NodeRecreated', 'The Node object was deleted while its zone had a leader; it was created again.');
+  options.log.warn(
+    { zone: options.identity.zone, node: options.identity.nodeName },
+    'the Node was gone and was created again',
+  );
+  options.events.record(
+    node,
+    'Warning',
+    'NodeRecreated',
+    'The Node object was deleted while its zone had a leader; it was created again.',
+  );
   return node;
 }
 
@@ -170,12 +183,17 @@ function input(options: NodeControllerOptions): Parameters<typeof nodeStatus>[0]
     version: options.version,
     capacity: options.capacity,
     report: options.report(),
-    now: `${new Date(options.clock.now()).toISOString().slice(0, 19)}Z`,
+    now: formatTime(options.clock.now()),
   };
 }
 
 /** A write is due when there is something new to say, when somebody changed what we said, or when it is time again. */
-function due(written: { status: Node['status']; at: number }, status: Node['status'], node: Node, clock: Clock): boolean {
+function due(
+  written: { status: Node['status']; at: number },
+  status: Node['status'],
+  node: Node,
+  clock: Clock,
+): boolean {
   if (clock.monotonic() - written.at >= STATUS_EVERY_MS) return true;
   return !isDeepStrictEqual(essence(written.status), essence(status)) || drifted(node, status);
 }

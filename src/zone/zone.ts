@@ -1,0 +1,173 @@
+/**
+ * One zone in one replica: warm standby, then leader for a term, then standby again, until the process ends.
+ *
+ * Every replica keeps the zone's pods and the backend's health in memory all the time; what a leader adds is the right
+ * to write. A take-over goes in this order: the term is won, the Node is claimed (which raises the epoch that everybody
+ * compares with), the backend's fence is raised, and only then do pods get worked on.
+ */
+import { type Clock, type Random, sleep } from '../clock.ts';
+import type { Campaign } from '../election/campaign.ts';
+import type { Term } from '../election/term.ts';
+import { hasCode, messageOf } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { EventRecorder } from '../kube/event-recorder.ts';
+import type { Informer } from '../kube/informer.ts';
+import type { Node, Pod } from '../kube/types.ts';
+import { createWorkQueue } from '../kube/work-queue.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { claimNode } from '../node/claim.ts';
+import { runNodeController } from '../node/node-controller.ts';
+import type { NodeIdentity } from '../node/node-object.ts';
+import { runPodController } from '../pods/controller.ts';
+import type { Resources } from '../provider/contract.ts';
+import type { GuardedProvider } from '../provider/guard.ts';
+import type { StateStore } from '../state/contract.ts';
+import { countAllocation } from './allocation.ts';
+import { followZoneReports } from './zone-reports.ts';
+
+export interface ZoneOptions {
+  readonly identity: NodeIdentity;
+  /** `<UID of the namespace kube-system>/<set>`. */
+  readonly owner: string;
+  readonly client: KubeClient;
+  readonly campaign: Campaign;
+  readonly provider: GuardedProvider;
+  /** Pods bound to the zone's node. The caller runs it. */
+  readonly pods: Informer<Pod>;
+  /** Nodes of the set. The caller runs it. */
+  readonly nodes: Informer<Node>;
+  readonly state: StateStore;
+  readonly events: EventRecorder;
+  /** Capacity by configuration. */
+  readonly capacity: Resources | undefined;
+  /** Where the API server reaches this replica's kubelet API of the zone. */
+  readonly kubelet: { readonly address: string; readonly port: number };
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** A backend that does not answer is asked again after this: it is the zone's only one, and a claim is small. */
+const CLAIM_RETRY_MS = 500;
+const CLAIM_RETRY_MAX_MS = 5_000;
+
+/** Runs until the signal aborts; then winds the term down, if there is one, and gives it back. Never throws. */
+export async function runZone(options: ZoneOptions, signal: AbortSignal): Promise<void> {
+  const { campaign, provider, log } = options;
+  const reports = followZoneReports(provider);
+  const life = new AbortController();
+  const following = reports.run(life.signal);
+  try {
+    for await (const term of campaign.terms(signal)) {
+      try {
+        await lead(options, reports, term);
+      } catch (error) {
+        if (!hasCode(error, 'Fenced', 'Aborted') && !term.signal.aborted) {
+          log.error({ epoch: term.epoch, error: messageOf(error) }, 'the term ended by a fault');
+        }
+      }
+    }
+  } finally {
+    life.abort();
+    await following;
+  }
+}
+
+/** One term, from winning it to its end. */
+async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneReports>, term: Term): Promise<void> {
+  const { identity, client, clock, events, metrics, pods, provider, owner } = options;
+  const zone = identity.zone;
+  const log = options.log.child({ epoch: term.epoch });
+  const node = await claimNode({ identity, term, client, clock, log });
+  const claimed = clock.monotonic();
+  const leaderlessMs = term.leaderlessMs === undefined ? undefined : term.leaderlessMs + claimed - term.since;
+  if (leaderlessMs !== undefined) metrics.election.takeover.observe({ zone }, leaderlessMs / 1000);
+  log.info({ zone, node: identity.nodeName, leaderlessMs }, 'leads the zone');
+  const eventNode = { ...node, apiVersion: 'v1', kind: 'Node' };
+  events.record(
+    eventNode,
+    'Normal',
+    'LeaderElected',
+    `${term.holder.split('_')[0]} leads zone ${zone} with epoch ${term.epoch}.`,
+  );
+
+  // The Node is kept to the end of the term, also while the pods are being wound down.
+  const office = new AbortController();
+  const inOffice = AbortSignal.any([office.signal, term.signal]);
+  const keeping = runNodeController(
+    {
+      identity,
+      term,
+      client,
+      nodes: options.nodes,
+      events,
+      metrics: metrics.node,
+      clock,
+      log,
+      address: options.kubelet.address,
+      kubeletPort: options.kubelet.port,
+      runtime: provider.kind,
+      version: options.version,
+      capacity: options.capacity,
+      report: () => reports.latest,
+      onReport: reports.subscribe,
+    },
+    node,
+    inOffice,
+  );
+  using _allocation = countAllocation(zone, pods, clock, metrics.node);
+  try {
+    if (!(await claimBackend(options, term, log))) return;
+    log.debug({ zone, claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
+    await runPodController({
+      zone,
+      nodeName: identity.nodeName,
+      term,
+      owner,
+      informer: pods,
+      client,
+      provider,
+      state: options.state,
+      events,
+      queue: createWorkQueue({
+        name: `pods-${zone}`,
+        clock,
+        random: options.random,
+        metrics: metrics.queue,
+        log,
+      }),
+      clock,
+      random: options.random,
+      metrics: metrics.pods,
+      log,
+      hostIP: options.kubelet.address,
+    });
+  } finally {
+    office.abort();
+    await keeping;
+  }
+}
+
+/** Raises the backend's fence, for as long as it takes and the term lasts; false when the term is over. */
+async function claimBackend(options: ZoneOptions, term: Term, log: Logger): Promise<boolean> {
+  const { provider, owner, clock } = options;
+  const mutations = provider.forTerm(term, owner);
+  const over = AbortSignal.any([term.signal, term.ending]);
+  for (let attempt = 1; !over.aborted; attempt++) {
+    try {
+      await mutations.claim({ signal: over, attempt });
+      return true;
+    } catch (error) {
+      if (over.aborted || hasCode(error, 'Fenced')) return false;
+      log.warn(
+        { attempt, error: messageOf(error) },
+        'the backend did not take this epoch; nothing is done there meanwhile',
+      );
+      await sleep(clock, Math.min(CLAIM_RETRY_MS * attempt, CLAIM_RETRY_MAX_MS), over);
+    }
+  }
+  return false;
+}
