@@ -5,7 +5,10 @@ export function nearest(text: string, candidates: Iterable<string>): string | un
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const distance = editDistance(text.toLowerCase(), candidate.toLowerCase());
+    const [written, meant] = [text.toLowerCase(), candidate.toLowerCase()];
+    // Three letters or more that another begins with are an abbreviation of it.
+    const abbreviates = written.length >= 3 && meant.startsWith(written);
+    const distance = abbreviates ? 1 : editDistance(written, meant);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   // A third of the letters, two for short words: `nmae`, `leaseduration`, `renewDedline`; but not `x` for `set`.

@@ -34,7 +34,8 @@ export function readDocument(text: string, source: string, variables: Variables)
     lineCounter: lines,
     prettyErrors: false,
     merge: true,
-    logLevel: 'silent',
+    // `silent` would also keep quiet about a second document in the file.
+    logLevel: 'error',
   });
   const problems: Problem[] = [];
   const at = (offset: number): Position => {
@@ -62,7 +63,10 @@ export function readDocument(text: string, source: string, variables: Variables)
       if (!written.includes('${')) return;
       const offset = node.range?.[0] ?? 0;
       const path = formatPath(pathOf(ancestors, key === 'key' ? null : node));
-      if (key === 'key') return report(offset, path, `found the key "${written}"; references are read in values only`);
+      if (key === 'key') {
+        node.value = written;
+        return report(offset, path, `found the key "${written}"; references are read in values only`);
+      }
       const value = substitute(written, variables, (message) => report(offset, path, message));
       node.value = node.type === 'PLAIN' ? readPlain(value, isWholeReference(written)) : value;
     },

@@ -61,8 +61,11 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
 
   const flags = new Map<string, string>();
   const raw = withOverrides(withoutNulls(document.value), overrides, flags);
+  // A reference that could not be replaced is one mistake, not two.
+  const unread = new Set(document.problems.map(({ path }) => path).filter((path) => path !== ''));
   const add = (finding: Finding): void => {
-    problems.push(placed(finding, document, source, flags));
+    const problem = placed(finding, document, source, flags);
+    if (problem.source !== source || !unread.has(problem.path)) problems.push(problem);
   };
 
   const stranger = checkIdentity(raw);

@@ -53,7 +53,7 @@ export function substitute(text: string, variables: Variables, report: (message:
 
 /** What YAML makes of a plain scalar with this text. What would be more than one value stays text. */
 export function readPlain(text: string, isWhole: boolean): unknown {
-  const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent' });
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   const { contents } = document;
   if (document.errors.length > 0) return text;
   if (contents === null) return null;

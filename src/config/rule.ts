@@ -36,7 +36,10 @@ function checkElection(raw: unknown): Finding[] {
   const retry = durationAt('retryPeriod', 1000);
   const findings: Finding[] = [];
   const find = (key: string, value: number, allowed: string): void => {
-    findings.push({ path: ['election', key], message: wrongValue(formatDuration(value), allowed) });
+    const path = ['election', key];
+    const isDefault = (valueAt(raw, path) ?? undefined) === undefined;
+    const byDefault = `is ${formatDuration(value)} by default, allowed: ${allowed}`;
+    findings.push({ path, message: isDefault ? byDefault : wrongValue(formatDuration(value), allowed) });
   };
   const wholeSeconds = lease !== undefined && lease >= 1000 && lease % 1000 === 0;
   if (lease !== undefined && !wholeSeconds) {
@@ -156,12 +159,12 @@ function checkPorts(raw: unknown): Finding[] {
     return [{ path: ['kubelet', 'port'], message: wrongValue(first, allowed) }];
   }
   if (!isPort(http) || http < first || http > last) return [];
-  return [
-    {
-      path: ['http', 'port'],
-      message: wrongValue(http, `a port that is free; kubelet takes ${span}, one for each zone`),
-    },
-  ];
+  const takes = `kubelet takes ${span}, one for each zone`;
+  if (valueAt(raw, ['http', 'port']) === undefined) {
+    const message = wrongValue(first, `ports that are free; ${takes}, and http.port is ${http} by default`);
+    return [{ path: ['kubelet', 'port'], message }];
+  }
+  return [{ path: ['http', 'port'], message: wrongValue(http, `a port that is free; ${takes}`) }];
 }
 
 function isPort(value: unknown): value is number {
