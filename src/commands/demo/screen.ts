@@ -23,7 +23,7 @@ const BAR = 18;
 export function drawScreen(input: ScreenInput): string {
   const paint = (code: string, text: string): string => (input.colour ? `\x1b[${code}m${text}\x1b[0m` : text);
   const lines = [
-    paint('1', 'Zonelet demo') + ` ${input.zones.length} zones, ${input.replicas.length} replicas`,
+    `${paint('1', 'Zonelet demo')} ${input.zones.length} zones, ${input.replicas.length} replicas`,
     '',
     paint(
       '2',
