@@ -6,7 +6,7 @@
 import type { ContainerStatus, Pod, PodCondition } from '../kube/types.ts';
 import { isSidecar, type PodPhase } from './phase.ts';
 
-export interface ConditionInput {
+interface ConditionInput {
   readonly pod: Pod;
   readonly phase: PodPhase;
   /** Of the containers and the init containers; undefined before anything is known of them. */

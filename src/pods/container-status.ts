@@ -80,7 +80,7 @@ function unseen(container: Container, old: ContainerStatus | undefined, waiting:
 }
 
 /** What a kubelet says of a container that it cannot find any more (`TerminatePod` in pkg/kubelet/status). */
-export const LOST_EXIT_CODE = 137;
+const LOST_EXIT_CODE = 137;
 const LOST_MESSAGE = 'The container could not be located when the pod was terminated';
 
 /** Every container that has not ended: ended, with an unknown status. Nobody knows that it succeeded, so it did not. */

@@ -79,6 +79,7 @@ export async function updatePod(
     const updated = await context.mutations.update(resolved, { signal: context.signal });
     if (tracked.observedAt < begun) observe(tracked, updated, context.tick());
     else if (tracked.backend !== undefined) tracked.backend = { ...tracked.backend, hash: updated.hash };
+    tracked.problem = undefined;
     context.log.info({ pod: nameOf(tracked), fields: changed }, 'pod updated in place');
   } catch (error) {
     if (!hasCode(error, 'InvalidInput', 'Unsupported')) throw error;

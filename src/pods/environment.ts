@@ -10,7 +10,7 @@ import { expandReferences } from './expansion.ts';
 import { fieldValue } from './field-reference.ts';
 import type { Reference, Referenced } from './references.ts';
 
-export type EnvVars = readonly { readonly name: string; readonly value: string }[];
+type EnvVars = readonly { readonly name: string; readonly value: string }[];
 
 export type Environment =
   | { readonly ok: true; readonly env: Readonly<Record<string, EnvVars>> }
@@ -26,7 +26,7 @@ export type Environment =
     };
 
 /** Reads an object; undefined when it is not there, an error when that could not be found out. */
-export type ReadReference = (reference: Reference) => Promise<Referenced | undefined>;
+type ReadReference = (reference: Reference) => Promise<Referenced | undefined>;
 
 class Missing extends Error {
   readonly reference: Reference;

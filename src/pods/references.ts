@@ -24,7 +24,7 @@ export interface Referenced {
   readonly values: Readonly<Record<string, string>>;
 }
 
-export interface ReferencesOptions {
+interface ReferencesOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   /** Ends every poll and read. */

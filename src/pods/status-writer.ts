@@ -15,7 +15,7 @@ import { podStatus, type StatusInput, statusPatch } from './status.ts';
 import type { TrackedPod } from './tracked-pod.ts';
 
 /** What is known beside the pod itself; the rest of the input follows from it. */
-export type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost'>;
+type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost'>;
 
 /** Reads and patches before the queue's back-off takes over. */
 const TRIES = 4;

@@ -64,7 +64,7 @@ function* unsupportedVolumes(pod: Pod, capabilities: Capabilities): Generator<Un
 }
 
 /** The volume that ServiceAccount admission adds to every ordinary pod. A pod did not ask for it and is not refused for it. */
-export function isServiceAccountVolume(volume: { readonly name: string; readonly projected?: unknown }): boolean {
+function isServiceAccountVolume(volume: { readonly name: string; readonly projected?: unknown }): boolean {
   return volume.projected !== undefined && volume.name.startsWith('kube-api-access-');
 }
 

@@ -15,7 +15,7 @@ import { type TrackedPod, wasCreated } from './tracked-pod.ts';
  * A pod that has nothing to say but that it is being created is not published for this long: most backends answer
  * sooner, and its first status is then Running, one write instead of two.
  */
-export const QUIET_MS = 1_000;
+const QUIET_MS = 1_000;
 
 export async function syncPod(context: PodContext, tracked: TrackedPod): Promise<void> {
   tracked.dirty = false;
@@ -28,10 +28,14 @@ export async function syncPod(context: PodContext, tracked: TrackedPod): Promise
   if (tracked.backend === undefined) return await begin(context, tracked, pod);
 
   const hash = podHash(pod);
-  if (hash !== tracked.backend.hash && hash !== tracked.refusedHash) {
-    await updatePod(context, tracked, pod, tracked.backend.hash, hash);
+  try {
+    if (hash !== tracked.backend.hash && hash !== tracked.refusedHash) {
+      await updatePod(context, tracked, pod, tracked.backend.hash, hash);
+    }
+  } finally {
+    // What was observed is published also while a change cannot be applied.
+    if (!context.signal.aborted) await report(context, tracked);
   }
-  await report(context, tracked);
 }
 
 async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {

@@ -262,6 +262,51 @@ describe('references', () => {
   });
 });
 
+describe('values of Secrets', () => {
+  test('reach the backend and nothing else: no log, Event, status or metric has them (I10)', async () => {
+    const canary = 'canary-4f1d';
+    const got: string[] = [];
+    let fail = true;
+    const wrap = (provider: Provider): Provider => ({
+      ...provider,
+      [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+      create: async (pod, operation) => {
+        got.push(JSON.stringify([pod.env, pod.pod.spec?.containers[0]?.args]));
+        if (fail) throw new ZoneletError('Unavailable', 'try later');
+        return await provider.create(pod, operation);
+      },
+    });
+    const { api, lead, events, logged, clock } = stage({ wrap });
+    const leader = await lead();
+    api.put({
+      kind: 'Secret',
+      metadata: { name: 'login', namespace: 'default' },
+      data: { password: Buffer.from(canary).toString('base64') },
+    });
+    api.put(
+      testPod('a', {
+        containers: [
+          {
+            name: 'app',
+            image: 'x',
+            args: ['--password=$(PASSWORD)'],
+            env: [{ name: 'PASSWORD', valueFrom: { secretKeyRef: { name: 'login', key: 'password' } } }],
+          },
+        ],
+      }),
+    );
+    await clock.advance(10_000);
+    fail = false;
+    await clock.advance(300_000);
+    expect(api.pod('a')?.status?.phase).toBe('Running');
+    expect(got[0]).toContain(`--password=${canary}`);
+    expect(logged.length).toBeGreaterThan(0);
+    const seen = JSON.stringify([events, logged, api.history, api.writes(), await leader.registry.metrics()]);
+    expect(seen).not.toContain(canary);
+    await leader.kill();
+  });
+});
+
 describe('the end of a term', () => {
   test('once it is lost nothing is sent any more, to nobody', async () => {
     const { api, lead, calls, clock, backend } = stage();

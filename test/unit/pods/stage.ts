@@ -10,7 +10,7 @@ import { type Informer, type InformerHandler, keyOf } from '../../../src/kube/in
 import type { Resource } from '../../../src/kube/resources.ts';
 import type { ConfigMap, KubeObject, Pod, Secret } from '../../../src/kube/types.ts';
 import type { WorkQueue } from '../../../src/kube/work-queue.ts';
-import { silentLogger } from '../../../src/log.ts';
+import { type Logger, silentLogger } from '../../../src/log.ts';
 import { podMetrics } from '../../../src/metrics/pods.ts';
 import { providerMetrics } from '../../../src/metrics/provider.ts';
 import type { TakeOver } from '../../../src/pods/context.ts';
@@ -187,8 +187,9 @@ export class PodInformer implements Informer<Pod> {
     if (pod === undefined) this.#cache.delete(key);
     else this.#cache.set(key, pod);
     for (const handler of this.#handlers) {
-      if (pod === undefined) before !== undefined && handler.deleted?.(before);
-      else if (before === undefined) handler.added?.(pod);
+      if (pod === undefined) {
+        if (before !== undefined) handler.deleted?.(before);
+      } else if (before === undefined) handler.added?.(pod);
       else handler.updated?.(before, pod);
     }
   }
@@ -269,7 +270,7 @@ export function simpleQueue(clock: Clock): WorkQueue {
         if (signal.aborted) resolve();
         else signal.addEventListener('abort', () => resolve());
       });
-      for (const { cancel } of timers.values()) cancel();
+      for (const timer of timers.values()) timer.cancel();
       await Promise.all(under);
     },
   };
@@ -337,6 +338,9 @@ export function stage(options: StageOptions = {}) {
   });
   const calls: { op: string; uid: string; grace?: number }[] = [];
   const events: { type: string; reason: string; message: string; uid: string }[] = [];
+  const logged: string[] = [];
+  const keep = (fields: object, message: string): void => void logged.push(`${message} ${JSON.stringify(fields)}`);
+  const log: Logger = { debug: keep, info: keep, warn: keep, error: keep, child: () => log };
   const informer = api.informer();
   const client = api.client();
   let epoch = 0;
@@ -388,7 +392,7 @@ export function stage(options: StageOptions = {}) {
       clock,
       random: seededRandom(1),
       metrics,
-      log: silentLogger,
+      log,
       hostIP: '10.0.0.1',
       onTakenOver: (summary) => {
         takenOver = summary;
@@ -414,7 +418,7 @@ export function stage(options: StageOptions = {}) {
 
   /** Of this owner, by UID. */
   const running = (uid: string) => backend.get(OWNER, uid);
-  return { clock, api, backend, calls, events, lead, running };
+  return { clock, api, backend, calls, events, logged, lead, running };
 }
 
 export function conditionOf(pod: Pod | undefined, type: string) {
