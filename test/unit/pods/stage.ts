@@ -86,6 +86,11 @@ export class PodApi {
 
   releaseWatch(): void {
     this.holdWatch = false;
+    this.catchUp();
+  }
+
+  /** What was held is delivered; a held watch goes on holding. */
+  catchUp(): void {
     for (const notify of this.#held.splice(0)) notify();
   }
 
@@ -208,6 +213,7 @@ export class PodInformer implements Informer<Pod> {
   async refresh(): Promise<void> {
     await Promise.resolve();
     if (this.#api.failWith !== undefined) throw this.#api.failWith;
+    this.#api.catchUp();
   }
   subscribe(handler: InformerHandler<Pod>): () => void {
     this.#handlers.add(handler);
