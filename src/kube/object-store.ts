@@ -40,7 +40,10 @@ export function createObjectStore<T extends KubeObject>(log: Logger): ObjectStor
         call(handler);
       } catch (error) {
         // One handler's defect must not cost the others their news, nor the cache its watch.
-        log.error({ error: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'an informer handler threw');
+        log.error(
+          { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined },
+          'an informer handler threw',
+        );
       }
     }
   }
