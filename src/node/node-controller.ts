@@ -19,7 +19,7 @@ import { parseQuantity } from '../quantity.ts';
 import { claimNode } from './claim.ts';
 import { runHeartbeat } from './heartbeat.ts';
 import { bearsClaim, type NodeIdentity } from './node-object.ts';
-import { nodeStatus, room } from './node-status.ts';
+import { nodeStatus } from './node-status.ts';
 
 export interface NodeControllerOptions {
   readonly identity: NodeIdentity;
@@ -198,11 +198,11 @@ function due(
   return !isDeepStrictEqual(essence(written.status), essence(status)) || drifted(node, status);
 }
 
-/** Everything but the times. */
+/** Everything but the times, and the messages: what a backend says in its own words each time is no news. */
 function essence(status: Node['status']): unknown {
   return {
     ...status,
-    conditions: status?.conditions?.map(({ type, status: is, reason, message }) => ({ type, is, reason, message })),
+    conditions: status?.conditions?.map(({ type, status: is, reason }) => ({ type, is, reason })),
   };
 }
 
@@ -221,11 +221,10 @@ function show(options: NodeControllerOptions, status: Node['status']): void {
   const zone = identity.zone;
   const ready = status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
   metrics.ready.set({ zone, node: identity.nodeName }, ready ? 1 : 0);
-  const known = room(options.capacity, options.report());
-  for (const [resource, quantity] of Object.entries(known?.capacity ?? {})) {
+  for (const [resource, quantity] of Object.entries(status?.capacity ?? {})) {
     metrics.capacity.set({ zone, resource }, parseQuantity(quantity));
   }
-  for (const [resource, quantity] of Object.entries(known?.allocatable ?? {})) {
+  for (const [resource, quantity] of Object.entries(status?.allocatable ?? {})) {
     metrics.allocatable.set({ zone, resource }, parseQuantity(quantity));
   }
 }

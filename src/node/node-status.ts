@@ -29,18 +29,26 @@ export interface Room {
   readonly allocatable: Resources;
 }
 
-/** Capacity and allocatable: the configuration's where it names a resource, else the backend's; undefined while neither is known. */
-export function room(capacity: Resources | undefined, report: ZoneReport | undefined): Room | undefined {
-  if (capacity === undefined && report?.capacity === undefined) return undefined;
-  return {
-    capacity: { ...report?.capacity, ...capacity },
-    allocatable: { ...(report?.allocatable ?? report?.capacity), ...capacity },
-  };
+/**
+ * Capacity and allocatable: the configuration's where it names a resource, else the backend's. A backend that does not
+ * say now has not shrunk: what the Node has said so far stays. Undefined while nobody has ever said.
+ */
+export function room(
+  capacity: Resources | undefined,
+  report: ZoneReport | undefined,
+  before: Node | undefined,
+): Room | undefined {
+  const told =
+    report?.capacity === undefined
+      ? { capacity: before?.status?.capacity, allocatable: before?.status?.allocatable }
+      : { capacity: report.capacity, allocatable: report.allocatable ?? report.capacity };
+  if (capacity === undefined && told.capacity === undefined) return undefined;
+  return { capacity: { ...told.capacity, ...capacity }, allocatable: { ...told.allocatable, ...capacity } };
 }
 
 /** The whole status for a strategic merge patch: conditions of other types, and what else others wrote, stay. */
 export function nodeStatus(input: NodeStatusInput, before: Node | undefined): NonNullable<Node['status']> {
-  const known = room(input.capacity, input.report);
+  const known = room(input.capacity, input.report, before);
   const previous = new Map((before?.status?.conditions ?? []).map((c) => [c.type, c]));
   const condition = (type: string, status: string, reason: string, message: string): NodeCondition => {
     const old = previous.get(type);

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts';
 import type { Pod } from '../kube/types.ts';
 import type { PodMetrics } from '../metrics/pods.ts';
-import { parseQuantity } from '../quantity.ts';
+import { podRequests } from '../pod-requests.ts';
 
 type Amounts = Readonly<Record<string, number>>;
 
@@ -23,12 +23,23 @@ export class Accounting {
   readonly #phases = new Map<string, number>();
   readonly #running = new Map<string, number>();
   #accruedAt: number;
+  #begun = false;
 
   constructor(zone: string, clock: Clock, metrics: PodMetrics) {
     this.#zone = zone;
     this.#clock = clock;
     this.#metrics = metrics;
     this.#accruedAt = clock.monotonic();
+  }
+
+  /**
+   * The pods that there are have been booked: they have run on while nobody led the zone, and are charged for that too.
+   * Before that nothing is charged.
+   */
+  begin(leaderlessMs: number): void {
+    this.#begun = true;
+    this.#accruedAt = this.#clock.monotonic() - leaderlessMs;
+    this.accrue();
   }
 
   /** The pod as it is now. */
@@ -51,6 +62,7 @@ export class Accounting {
 
   /** Adds what has run up since the last time. Called on a timer, so that the counters move while nothing else does. */
   accrue(): void {
+    if (!this.#begun) return;
     const now = this.#clock.monotonic();
     const seconds = (now - this.#accruedAt) / 1000;
     this.#accruedAt = now;
@@ -89,21 +101,8 @@ export class Accounting {
   }
 }
 
-/** What the scheduler counts for the pod: the sum of its containers, or one init container where that asks for more; and the pod itself. */
+/** What the scheduler counts for the pod, and the pod itself. */
 function requests(pod: Pod): Amounts {
-  const total: Record<string, number> = { pods: 1 };
-  for (const container of pod.spec?.containers ?? []) {
-    for (const [resource, text] of Object.entries(container.resources?.requests ?? {})) {
-      total[resource] = (total[resource] ?? 0) + parseQuantity(text);
-    }
-  }
-  for (const container of pod.spec?.initContainers ?? []) {
-    for (const [resource, text] of Object.entries(container.resources?.requests ?? {})) {
-      total[resource] = Math.max(total[resource] ?? 0, parseQuantity(text));
-    }
-  }
-  for (const [resource, text] of Object.entries(pod.spec?.overhead ?? {})) {
-    total[resource] = (total[resource] ?? 0) + parseQuantity(text);
-  }
-  return total;
+  const amounts = [...podRequests(pod)].map(([resource, { nanos }]) => [resource, Number(nanos) / 1e9] as const);
+  return { ...Object.fromEntries(amounts), pods: 1 };
 }

@@ -4,13 +4,15 @@ import type { Term } from '../election/term.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
-import type { Pod } from '../kube/types.ts';
+import type { Node, Pod } from '../kube/types.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../log.ts';
 import type { PodMetrics } from '../metrics/pods.ts';
 import type { GuardedProvider, TermProvider } from '../provider/guard.ts';
 import type { StateStore } from '../state/contract.ts';
 import type { Accounting } from './accounting.ts';
+import type { Admission } from './admission.ts';
+import { isTerminalPhase } from './phase.ts';
 import type { References } from './references.ts';
 import { isNewer, type TrackedPod } from './tracked-pod.ts';
 
@@ -35,6 +37,8 @@ export interface PodControllerOptions {
   readonly log: Logger;
   /** Address of the node, for pods whose backend names no host. */
   readonly hostIP?: string;
+  /** The zone's Node as it is known, for the admission of pods that no scheduler has fitted in. @defaultValue every pod is admitted */
+  readonly node?: () => Node | undefined;
   /** Pods worked on at once. @defaultValue 32: it keeps an API server of two cores busy and does not swamp it. */
   readonly workers?: number;
   /** Time for what is under way when the term is to end, in milliseconds. @defaultValue 300: a hand-over has to stay below half a second. */
@@ -57,6 +61,7 @@ export interface PodContext extends PodControllerOptions {
   readonly mutations: TermProvider;
   readonly references: References;
   readonly accounting: Accounting;
+  readonly admission: Admission;
   /** By UID. */
   readonly pods: Map<string, TrackedPod>;
   /** Ends all work of the controller: the term's own signal, or the end of an orderly wind-down. */
@@ -76,6 +81,12 @@ export function apiPod(context: Pick<PodContext, 'informer'>, tracked: TrackedPo
   if (isNewer(fresh.metadata?.resourceVersion, cached.metadata?.resourceVersion)) return fresh;
   tracked.fresh = undefined;
   return cached;
+}
+
+/** Keeps the books of a pod as it is now: what it is run for, and the room that it holds. */
+export function bookPod(context: Pick<PodContext, 'accounting' | 'admission'>, uid: string, pod: Pod): void {
+  context.accounting.book(uid, pod);
+  if (isTerminalPhase(pod.status?.phase)) context.admission.release(uid);
 }
 
 /** Keeps the answer of a write or a live read until the cache is as fresh. */

@@ -9,15 +9,16 @@ import { hasCode, messageOf } from '../errors.ts';
 import { keyOf } from '../kube/informer.ts';
 import type { Pod } from '../kube/types.ts';
 import { Accounting } from './accounting.ts';
+import { Admission } from './admission.ts';
 import { followBackend, resync } from './backend-view.ts';
-import { apiPod, type PodContext, type PodControllerOptions } from './context.ts';
+import { apiPod, bookPod, type PodContext, type PodControllerOptions } from './context.ts';
 import { Orphans } from './orphans.ts';
 import { isTerminalPhase } from './phase.ts';
 import { References } from './references.ts';
 import { ApiUnreachable, publish } from './status-writer.ts';
 import { syncPod } from './sync.ts';
 import { completeLook, firstLook, refreshCache } from './take-over.ts';
-import { refOf, type TrackedPod, trackedPod } from './tracked-pod.ts';
+import { refOf, type TrackedPod, trackedPod, wasCreated } from './tracked-pod.ts';
 
 const WORKERS = 32;
 const WIND_DOWN_MS = 300;
@@ -52,6 +53,8 @@ export async function runPodController(options: PodControllerOptions): Promise<v
     unsubscribe = informer.subscribe(handlers(context));
     // What the backend shows comes first: without it every pod would look as if it were to be created.
     const complete = await firstLook(context, orphans);
+    holdRoom(context);
+    context.accounting.begin(term.leaderlessMs ?? 0);
     if (intake.signal.aborted) return;
     background.push(followBackend(context), accrue(context), watchOver(context, orphans, complete, begun));
     const working = queue.run(
@@ -88,6 +91,7 @@ function contextOf(options: PodControllerOptions, signal: AbortSignal): PodConte
     mutations: provider.forTerm(term, owner),
     references: new References({ client, clock, signal, wake: (uid) => queue.add(uid) }),
     accounting: new Accounting(zone, clock, metrics),
+    admission: new Admission(options.node ?? (() => undefined)),
     pods: new Map(),
     signal,
     tick: () => ++ticks,
@@ -111,7 +115,7 @@ function handlers(context: PodContext): {
       tracked = trackedPod(ref, context.clock.monotonic());
       context.pods.set(ref.uid, tracked);
     }
-    context.accounting.book(ref.uid, pod);
+    bookPod(context, ref.uid, pod);
     return tracked;
   };
   const deleted = (pod: Pod): void => {
@@ -136,6 +140,16 @@ function handlers(context: PodContext): {
 
 function sameVersion(a: Pod, b: Pod): boolean {
   return keyOf(a) === keyOf(b) && a.metadata?.resourceVersion === b.metadata?.resourceVersion;
+}
+
+/** What runs already has its room before anything new is admitted. */
+function holdRoom(context: PodContext): void {
+  for (const tracked of context.pods.values()) {
+    const pod = apiPod(context, tracked);
+    if (pod === undefined || isTerminalPhase(pod.status?.phase)) continue;
+    const created = tracked.backend !== undefined || wasCreated(pod, context.state.read(pod)?.handle !== undefined);
+    if (created) context.admission.hold(tracked.ref.uid, pod);
+  }
 }
 
 async function handle(context: PodContext, uid: string): Promise<void> {

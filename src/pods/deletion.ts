@@ -161,5 +161,6 @@ export async function removeVanished(context: PodContext, tracked: TrackedPod): 
 function forget(context: PodContext, tracked: TrackedPod): void {
   context.pods.delete(tracked.ref.uid);
   context.accounting.close(tracked.ref.uid);
+  context.admission.release(tracked.ref.uid);
   context.queue.forget(tracked.ref.uid);
 }

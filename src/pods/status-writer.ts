@@ -10,12 +10,12 @@ import { hasCode, ZoneletError } from '../errors.ts';
 import { PODS } from '../kube/resources.ts';
 import type { Pod, PodStatus } from '../kube/types.ts';
 import type { PodRecord } from '../state/contract.ts';
-import { apiPod, eventSubject, type PodContext, rememberFresh } from './context.ts';
+import { apiPod, bookPod, eventSubject, type PodContext, rememberFresh } from './context.ts';
 import { podStatus, type StatusInput, statusPatch } from './status.ts';
 import type { TrackedPod } from './tracked-pod.ts';
 
 /** What is known beside the pod itself; the rest of the input follows from it. */
-type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost'>;
+type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost' | 'rejected'>;
 
 /** Reads and patches before the queue's back-off takes over. */
 const TRIES = 4;
@@ -85,7 +85,7 @@ async function send(context: PodContext, tracked: TrackedPod, pod: Pod, change: 
   );
   metrics.statusWrites.inc({ zone });
   rememberFresh(tracked, written);
-  context.accounting.book(uid, written);
+  bookPod(context, uid, written);
   return written;
 }
 

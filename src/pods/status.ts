@@ -23,6 +23,8 @@ export interface StatusInput {
   readonly ending?: boolean;
   /** The backend had the pod and has lost it for good. */
   readonly lost?: { readonly reason: string; readonly message: string };
+  /** The node does not take the pod: it has failed before anything was started. */
+  readonly rejected?: { readonly reason: string; readonly message: string };
   /** Address of the host, where the backend does not say and the pod has none yet. */
   readonly hostIP?: string;
   /** Wall clock, milliseconds since the epoch. */
@@ -40,6 +42,8 @@ export function podStatus(input: StatusInput): PodStatus {
     containers: NonNullable<Pod['spec']>['containers'],
     old: readonly ContainerStatus[] | undefined,
   ): ContainerStatus[] => {
+    // A kubelet says nothing of the containers of a pod that it did not take.
+    if (input.rejected !== undefined) return [...(old ?? [])];
     const statuses = containerStatuses(containers, old ?? [], observation?.containers ?? [], waiting);
     return input.lost === undefined ? statuses : lost(statuses);
   };
@@ -68,7 +72,7 @@ export function podStatus(input: StatusInput): PodStatus {
       now,
     }),
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
-    containerStatuses: containers,
+    ...(containers.length === 0 ? {} : { containerStatuses: containers }),
     ...(podIPs === undefined ? {} : { podIP: podIPs[0] ?? '', podIPs: podIPs.map((ip) => ({ ip })) }),
     ...(hostIP === undefined ? {} : { hostIP, hostIPs: hostIPsOf(hostIP, before) }),
     startTime: before.startTime ?? wholeSeconds(observation?.startTime) ?? now,
@@ -84,7 +88,8 @@ function phaseOf(
   if (isTerminalPhase(before.phase)) {
     return { phase: before.phase, reason: before.reason, message: before.message };
   }
-  if (input.lost !== undefined) return { phase: 'Failed', ...input.lost };
+  const ended = input.rejected ?? input.lost;
+  if (ended !== undefined) return { phase: 'Failed', ...ended };
   const { observation } = input;
   const phase = observation?.phase ?? podPhase(input.pod.spec, statuses, input.ending ?? false);
   if (observation?.reason !== undefined) {

@@ -3,7 +3,7 @@
  * twice at once for the same UID.
  */
 import type { Pod } from '../kube/types.ts';
-import { apiPod, type PodContext } from './context.ts';
+import { apiPod, eventSubject, type PodContext } from './context.ts';
 import { createPod, updatePod } from './creation.ts';
 import { LOST, removeVanished, terminate } from './deletion.ts';
 import { podHash } from './hash.ts';
@@ -43,6 +43,12 @@ async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promis
     // It ran on the backend and is not seen there. It is never created a second time behind its owner's back: the
     // backend's complete lists decide whether it is lost, and then it fails so that its controller replaces it.
     if (tracked.lost) await publish(context, tracked, { observation: undefined, lost: LOST });
+    return;
+  }
+  const rejected = tracked.attempted ? undefined : context.admission.admit(tracked.ref.uid, pod);
+  if (rejected !== undefined) {
+    context.events.record(eventSubject(pod), 'Warning', rejected.reason, rejected.message);
+    await publish(context, tracked, { observation: undefined, rejected });
     return;
   }
   const creation = createPod(context, tracked, pod);

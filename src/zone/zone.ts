@@ -144,6 +144,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       metrics: metrics.pods,
       log,
       hostIP: options.kubelet.address,
+      node: () => options.nodes.get(identity.nodeName),
     });
   } finally {
     office.abort();

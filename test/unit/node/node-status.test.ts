@@ -52,6 +52,16 @@ describe('the status of a virtual node', () => {
     expect(condition(status, 'zonelet.dev/BackendReady')).toMatchObject({ status: 'Unknown', message: 'timed out' });
   });
 
+  it('keeps the room that the Node has stated while the backend says nothing, also over a change of leader', () => {
+    const before = nodeStatus(input, undefined);
+    for (const report of [undefined, { state: 'Unknown', evidence: 'timed out' } as const]) {
+      const status = nodeStatus({ ...input, report }, { status: before });
+      expect(condition(status, 'Ready')?.status).toBe('True');
+      expect(status.capacity).toEqual(before.capacity);
+      expect(status.allocatable).toEqual(before.allocatable);
+    }
+  });
+
   it('changes lastTransitionTime only with the status, also over a change of leader', () => {
     const first = nodeStatus(input, undefined);
     const later = { ...input, now: '2026-01-01T01:00:00Z' };
@@ -61,7 +71,7 @@ describe('the status of a virtual node', () => {
       lastHeartbeatTime: '2026-01-01T01:00:00Z',
     });
     const other = nodeStatus({ ...later, report: undefined }, { status: first });
-    expect(condition(other, 'Ready')?.lastTransitionTime).toBe('2026-01-01T01:00:00Z');
+    expect(condition(other, 'zonelet.dev/BackendReady')?.lastTransitionTime).toBe('2026-01-01T01:00:00Z');
   });
 });
 

@@ -8,7 +8,7 @@ import type { ZoneletError } from '../../../src/errors.ts';
 import { ApiError, type KubeClient } from '../../../src/kube/client.ts';
 import { type Informer, type InformerHandler, keyOf } from '../../../src/kube/informer.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
-import type { ConfigMap, KubeObject, Pod, Secret } from '../../../src/kube/types.ts';
+import type { ConfigMap, KubeObject, Node, Pod, Secret } from '../../../src/kube/types.ts';
 import type { WorkQueue } from '../../../src/kube/work-queue.ts';
 import { type Logger, silentLogger } from '../../../src/log.ts';
 import { podMetrics } from '../../../src/metrics/pods.ts';
@@ -331,6 +331,8 @@ export function testPod(name: string, changes: Partial<NonNullable<Pod['spec']>>
 
 export interface StageOptions extends Pick<SimulatedBackendOptions, 'behave'> {
   readonly wrap?: (provider: Provider) => Provider;
+  /** The zone's Node, for admission. */
+  readonly node?: Node;
 }
 
 /** Backend, API and clock; leaders come and go. */
@@ -400,6 +402,7 @@ export function stage(options: StageOptions = {}) {
       metrics,
       log,
       hostIP: '10.0.0.1',
+      ...(options.node === undefined ? {} : { node: () => options.node }),
       onTakenOver: (summary) => {
         takenOver = summary;
       },
