@@ -7,6 +7,12 @@
 import type { Environment, StopSignal } from './commands/environment.ts';
 
 const NEEDED = 24;
+/** Kubernetes names architectures as Go does. */
+const GO_ARCH: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {
+  x64: 'amd64',
+  ia32: '386',
+  loong64: 'loong64',
+};
 const STOP_SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
 if (Number(process.versions.node.split('.')[0]) < NEEDED) {
@@ -39,6 +45,7 @@ async function main(): Promise<void> {
     self: [process.execPath, ...process.execArgv, process.argv[1] ?? ''],
     pid: process.pid,
     hostname: hostname(),
+    arch: GO_ARCH[process.arch] ?? process.arch,
     onStopSignal(handler) {
       for (const signal of STOP_SIGNALS) process.on(signal, handler);
       return () => {

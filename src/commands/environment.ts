@@ -25,6 +25,8 @@ export interface Environment {
   readonly self: readonly string[];
   readonly pid: number;
   readonly hostname: string;
+  /** `kubernetes.io/arch` of this machine: `amd64`, `arm64`, ... */
+  readonly arch: string;
   /** Calls `handler` at every SIGTERM, SIGINT and SIGHUP, which then no longer end the process. Returns how to undo it. */
   onStopSignal(handler: (signal: StopSignal) => void): () => void;
   /** Ends the process at once, without waiting for anything: for a second signal only. */

@@ -1,17 +1,24 @@
-/** Ports of loopback that nobody listens on now. Taken all at once, so that no two are the same. */
+/**
+ * Ports of loopback that nobody listens on now. They are taken from below the range from which systems give ports to
+ * outgoing connections (32768 and up on Linux): one of those could have it by the time that it is listened on.
+ */
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
+import type { Random } from '../../clock.ts';
 
-/** `count` ports; where `run` is above 1, each is the first of that many free ones in a row. */
-export async function freePorts(count: number, run = 1): Promise<number[]> {
-  const held: ReturnType<typeof createServer>[] = [];
+const FIRST = 15_000;
+const LAST = 32_000;
+const TRIES = 1_000;
+
+/** `count` ports, no two the same; where `run` is above 1, each is the first of that many free ones in a row. */
+export async function freePorts(random: Pick<Random, 'next'>, count: number, run = 1): Promise<number[]> {
+  const held: Server[] = [];
   const first: number[] = [];
   try {
-    for (let tries = 0; first.length < count && tries < 200; tries++) {
-      const begin = await hold(0, held);
-      if (begin === undefined) continue;
+    for (let tries = 0; first.length < count && tries < TRIES; tries++) {
+      const begin = FIRST + Math.floor(random.next() * (LAST - FIRST - run));
       let complete = true;
-      for (let i = 1; i < run && complete; i++) complete = (await hold(begin + i, held)) !== undefined;
+      for (let i = 0; i < run && complete; i++) complete = await hold(begin + i, held);
       if (complete) first.push(begin);
     }
   } finally {
@@ -21,15 +28,14 @@ export async function freePorts(count: number, run = 1): Promise<number[]> {
   return first;
 }
 
-async function hold(port: number, held: ReturnType<typeof createServer>[]): Promise<number | undefined> {
-  if (port > 65_535) return undefined;
+async function hold(port: number, held: Server[]): Promise<boolean> {
   const server = createServer();
   server.listen(port, '127.0.0.1');
   try {
     await once(server, 'listening');
   } catch {
-    return undefined;
+    return false;
   }
   held.push(server);
-  return (server.address() as AddressInfo).port;
+  return true;
 }

@@ -5,7 +5,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { type Clock, type Random, sleep } from '../../clock.ts';
+import { ZoneletError } from '../../errors.ts';
 import { type Child, startChild } from './child.ts';
+import { configuration } from './configuration.ts';
 import { freePorts } from './free-ports.ts';
 
 export interface StageOptions {
@@ -18,33 +21,63 @@ export interface StageOptions {
   readonly kubeconfig: string | undefined;
   readonly zones: number;
   readonly replicas: number;
-  /** UUIDs for the replicas' pods. */
-  uuid(): string;
+  /** For ports, and for the UIDs of the replicas' pods. */
+  readonly random: Random;
+  /** Use the backends of this stage, which start and end with it. @defaultValue own ones */
+  readonly backendsOf?: Stage;
+}
+
+export interface StageZone {
+  readonly name: string;
+  readonly nodeName: string;
+  readonly journal: string;
+  readonly port: number;
 }
 
 export interface Replica {
   readonly name: string;
   readonly homeZone: string;
   readonly httpPort: number;
-  child: Child;
+  readonly child: Child;
 }
 
+/** The parts' names: `cluster`, `backend-<zone>`, `replica-<n>`. */
 export interface Stage {
   readonly set: string;
   readonly namespace: string;
   readonly kubeconfig: string;
   readonly configFile: string;
-  readonly zones: readonly { readonly name: string; readonly nodeName: string; readonly journal: string }[];
+  readonly zones: readonly StageZone[];
+  /** Those that have been started. */
   readonly replicas: readonly Replica[];
   readonly folder: string;
-  /** Every process that runs now. */
-  children(): readonly Child[];
+  /** What is on it, for people. */
+  readonly describe: string;
   startCluster(): void;
   startBackends(): void;
   startReplicas(): void;
-  /** Starts it again, as the StatefulSet controller would: a new pod of the same name. */
-  restartReplica(replica: Replica): void;
+  part(name: string): Child;
+  /** Starts a part that has ended again, with the same arguments and environment: as a kubelet restarts a container. */
+  restart(name: string): void;
+  /** Starts a replica again as the StatefulSet controller would: a new pod of the same name. */
+  replaceReplica(name: string): void;
+  /** A part that is not to end while the demo plays and has ended all the same. Replicas are not asked: their end is the play. */
+  ended(): Child | undefined;
+  stopReplicas(clock: Clock): Promise<void>;
+  /** SIGTERM to what still runs, SIGKILL to what has not ended then; replicas first, so that they can still give their zones up. */
+  stop(clock: Clock): Promise<void>;
 }
+
+interface Part {
+  child: Child;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Well above the longest orderly stop. */
+const STOP_LIMIT_MS = 10_000;
+const SET = 'demo';
+const NAMESPACE = 'default';
 
 /** `a`, `b`, ... `z`, `aa`, ... as the cloud providers name their zones. */
 function zoneName(index: number): string {
@@ -53,118 +86,122 @@ function zoneName(index: number): string {
 }
 
 export async function buildStage(options: StageOptions): Promise<Stage> {
-  const { folder, self, env, uuid } = options;
+  const { folder, self, env, random } = options;
   await mkdir(folder, { recursive: true });
-  const set = 'demo';
-  const namespace = 'default';
-  const [apiPort = 0, ...ports] = await freePorts(1 + options.zones + options.replicas);
-  const kubeletPorts = await freePorts(options.replicas, options.zones);
+  const [apiPort = 0, ...ports] = await freePorts(random, 1 + options.zones + options.replicas);
+  const httpPorts = ports.slice(options.zones);
+  const kubeletPorts = await freePorts(random, options.replicas, options.zones);
   const kubeconfig = options.kubeconfig ?? join(folder, 'kubeconfig');
-  const zones = Array.from({ length: options.zones }, (_, i) => ({
-    name: zoneName(i),
-    nodeName: `${set}-${zoneName(i)}`,
-    journal: join(folder, `${zoneName(i)}.journal`),
-    port: ports[i] ?? 0,
-  }));
+  const zones =
+    options.backendsOf?.zones ??
+    Array.from({ length: options.zones }, (_, i) => ({
+      name: zoneName(i),
+      nodeName: `${SET}-${zoneName(i)}`,
+      journal: join(folder, `${zoneName(i)}.journal`),
+      port: ports[i] ?? 0,
+    }));
+  const homeOf = (i: number): string => zones[i % zones.length]?.name ?? '';
   const configFile = join(folder, 'zonelet.yaml');
-  await writeFile(configFile, stringify(configuration(set, namespace, kubeconfig, zones)));
+  await writeFile(configFile, stringify(configuration(SET, NAMESPACE, kubeconfig, zones)));
 
-  const running = new Map<string, Child>();
-  const start = (name: string, args: readonly string[], extra: Readonly<Record<string, string>> = {}): Child => {
+  const parts = new Map<string, Part>();
+  const start = (name: string, args: readonly string[], extra: Readonly<Record<string, string>> = {}): void => {
+    const command = [...self, ...args];
     const child = startChild({
       name,
-      command: [...self, ...args],
+      command,
       env: { ...env, ...extra },
       cwd: folder,
       logFile: join(folder, `${name}.log`),
     });
-    running.set(name, child);
-    return child;
+    parts.set(name, { child, args, env: extra });
   };
-  const startReplica = (i: number): Child =>
-    start(
-      `replica-${i}`,
-      [
-        'run',
-        '--config',
-        configFile,
-        '--kubelet-port',
-        String(kubeletPorts[i]),
-        '--http-port',
-        String(ports[options.zones + i]),
-      ],
-      { POD_NAME: `replica-${i}`, POD_UID: uuid(), HOME_ZONE: zones[i % zones.length]?.name ?? '' },
-    );
-  const replicas: Replica[] = [];
+  const find = (name: string): Part => {
+    const part = parts.get(name);
+    if (part === undefined) throw new ZoneletError('NotFound', `there is no ${name} on stage`);
+    return part;
+  };
+  const replicas = Array.from({ length: options.replicas }, (_, i) => ({
+    name: `replica-${i}`,
+    homeZone: homeOf(i),
+    httpPort: httpPorts[i] ?? 0,
+    get child() {
+      return find(`replica-${i}`).child;
+    },
+  }));
+  const childrenOf = (wanted: (name: string) => boolean): Child[] =>
+    [...parts].filter(([name]) => wanted(name)).map(([, { child }]) => child);
 
   return {
-    set,
-    namespace,
+    set: SET,
+    namespace: NAMESPACE,
     kubeconfig,
     configFile,
     zones,
-    replicas,
+    get replicas() {
+      return replicas.filter(({ name }) => parts.has(name));
+    },
     folder,
-    children: () => [...running.values()].filter((child) => child.running),
+    describe: `${options.kubeconfig === undefined ? 'an embedded Kubernetes API, ' : ''}${options.zones} backends and ${options.replicas} replicas`,
     startCluster() {
       if (options.kubeconfig !== undefined) return;
+      const listen = `127.0.0.1:${apiPort}`;
       const data = join(folder, 'cluster.data');
-      start('cluster', [
-        'local-cluster',
-        '--listen',
-        `127.0.0.1:${apiPort}`,
-        '--data',
-        data,
-        '--kubeconfig',
-        kubeconfig,
-      ]);
+      start('cluster', ['local-cluster', '--listen', listen, '--data', data, '--kubeconfig', kubeconfig]);
     },
     startBackends() {
+      if (options.backendsOf !== undefined) return;
       for (const { name, port, journal } of zones) {
         const at = ['--listen', `127.0.0.1:${port}`, '--zone', name, '--data', join(folder, `${name}.data`)];
         start(`backend-${name}`, ['backend', ...at, '--runtime', 'simulated', '--journal', journal]);
       }
     },
     startReplicas() {
-      for (let i = 0; i < options.replicas; i++) {
-        const homeZone = zones[i % zones.length]?.name ?? '';
-        replicas.push({
-          name: `replica-${i}`,
-          homeZone,
-          httpPort: ports[options.zones + i] ?? 0,
-          child: startReplica(i),
-        });
+      for (const [i, { name, homeZone, httpPort }] of replicas.entries()) {
+        const ofItself = ['--replica', name, '--home-zone', homeZone];
+        const listening = ['--kubelet-port', String(kubeletPorts[i]), '--http-port', String(httpPort)];
+        start(name, ['run', '--config', configFile, ...ofItself, ...listening], { POD_UID: random.uuid() });
       }
     },
-    restartReplica(replica) {
-      replica.child = startReplica(replicas.indexOf(replica));
+    part: (name) => find(name).child,
+    restart(name) {
+      const part = find(name);
+      start(name, part.args, part.env);
+    },
+    replaceReplica(name) {
+      start(name, find(name).args, { POD_UID: random.uuid() });
+    },
+    ended: () => childrenOf((name) => !name.startsWith('replica-')).find(({ running }) => !running),
+    stopReplicas: (clock) =>
+      stopAll(
+        childrenOf((name) => name.startsWith('replica-')),
+        clock,
+      ),
+    async stop(clock) {
+      await stopAll(
+        childrenOf((name) => name.startsWith('replica-')),
+        clock,
+      );
+      await stopAll(
+        childrenOf(() => true),
+        clock,
+      );
     },
   };
 }
 
-/** The configuration that every replica of the demo reads; it would serve on any cluster. */
-function configuration(
-  set: string,
-  namespace: string,
-  kubeconfig: string,
-  zones: readonly { readonly name: string; readonly port: number }[],
-): object {
-  return {
-    apiVersion: 'zonelet.dev/v1alpha1',
-    kind: 'Zonelet',
-    set,
-    namespace,
-    kubeconfig,
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: references of the configuration, filled in by each replica
-    replica: { name: '${POD_NAME}', uid: '${POD_UID}', homeZone: '${HOME_ZONE}' },
-    zones: zones.map(({ name, port }) => ({
-      name,
-      region: 'local',
-      provider: { kind: 'web', url: `http://127.0.0.1:${port}` },
-      capacity: { cpu: '64', memory: '256Gi', pods: '5000' },
-    })),
-    kubelet: { address: '127.0.0.1', port: 10250 },
-    http: { port: 9090 },
-    log: { level: 'info', format: 'json' },
-  };
+async function stopAll(children: readonly Child[], clock: Clock): Promise<void> {
+  const alive = children.filter(({ running }) => running);
+  for (const child of alive) {
+    child.kill('SIGTERM');
+    // A process that is held still sees its SIGTERM only then.
+    child.kill('SIGCONT');
+  }
+  const done = new AbortController();
+  const late = sleep(clock, STOP_LIMIT_MS, done.signal).then(() => {
+    if (!done.signal.aborted) for (const child of alive) if (child.running) child.kill('SIGKILL');
+  });
+  await Promise.all(alive.map(({ exited }) => exited));
+  done.abort();
+  await late;
 }

@@ -59,7 +59,7 @@ export async function playStory(options: StoryOptions): Promise<Summary> {
       `${zones.join(', ')} led by ${successors.join(', ')} after ${takeoverMs} ms; ${observer.runningPods} pods run on`,
     );
     await victim.child.exited;
-    stage.restartReplica(victim);
+    stage.replaceReplica(victim.name);
     say(`${victim.name} started again, as a new pod`);
   }
 

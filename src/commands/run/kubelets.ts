@@ -1,0 +1,69 @@
+/** The kubelet API of every zone: one listener each, one certificate and one client CA for all. */
+import { isIP } from 'node:net';
+import { createKubeletAuth } from '../../kubelet/auth.ts';
+import { createServingCertificate } from '../../kubelet/certificates.ts';
+import { clusterClientCa, createClientCa } from '../../kubelet/client-ca.ts';
+import { createKubeletServer } from '../../kubelet/server.ts';
+import type { ReplicaOptions } from './replica.ts';
+import type { ZoneParts } from './zone-parts.ts';
+
+export interface KubeletsOptions extends ReplicaOptions {
+  /** `<UID of the namespace kube-system>/<set>`. */
+  readonly owner: string;
+  readonly zones: readonly ZoneParts[];
+  /** Ends the making of the certificate. */
+  readonly signal: AbortSignal;
+}
+
+export interface Kubelets extends AsyncDisposable {
+  /** By index of the zone. */
+  readonly ports: readonly number[];
+  /** Keeps the client CA current until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export async function startKubelets(options: KubeletsOptions): Promise<Kubelets> {
+  const { config, client, clock, metrics, owner, zones, signal } = options;
+  const { address, port } = config.kubelet;
+  const certificate = await createServingCertificate({
+    address,
+    nodeNames: zones.map(({ zone }) => zone.nodeName),
+    clock,
+    signal,
+  });
+  const clientCa = createClientCa({ read: clusterClientCa(client), clock, log: options.log });
+  await using opened = new AsyncDisposableStack();
+  const ports: number[] = [];
+  for (const [index, { zone, provider, pods, log }] of zones.entries()) {
+    const server = await createKubeletServer({
+      zone: zone.name,
+      nodeName: zone.nodeName,
+      listen: { host: listenHost(address), port: port === 0 ? 0 : port + index },
+      certificate,
+      clientCa,
+      auth: createKubeletAuth({ client, nodeName: zone.nodeName, clock, log }),
+      pods: (namespace, name) => pods.get(`${namespace}/${name}`),
+      logs: {
+        get: (ref, signal) => provider.get(owner, ref, signal),
+        logs: (ref, container, logOptions, signal) => provider.logs(owner, ref, container, logOptions, signal),
+      },
+      metrics: metrics.kubelet,
+      clock,
+      log,
+    });
+    opened.use(server);
+    ports.push(server.port);
+  }
+  const servers = opened.move();
+  return {
+    ports,
+    run: (signal) => clientCa.run(signal),
+    [Symbol.asyncDispose]: () => servers.disposeAsync(),
+  };
+}
+
+/** A loopback address is listened on as it is; any other may be one that only the outside knows this replica by. */
+function listenHost(address: string): string {
+  if (address.startsWith('127.') || address === '::1') return address;
+  return isIP(address) === 6 ? '::' : '0.0.0.0';
+}

@@ -1,0 +1,210 @@
+/**
+ * A replica, put together: servers, caches, election and zones, started in this order and stopped in the reverse one, so
+ * that a zone is given up in good order while everything that this takes still works.
+ */
+import type { Clock, Random } from '../../clock.ts';
+import type { Config } from '../../config/config.ts';
+import { createElection, type Election } from '../../election/election.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { createEventRecorder } from '../../kube/event-recorder.ts';
+import { createInformer } from '../../kube/informer.ts';
+import { LEASES, NODES } from '../../kube/resources.ts';
+import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
+import type { Logger } from '../../log.ts';
+import { startHttpServer } from '../../metrics/http-server.ts';
+import type { Metrics } from '../../metrics/metrics.ts';
+import { SET_LABEL } from '../../node/names.ts';
+import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
+import { version } from '../../version.ts';
+import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
+import { runZone } from '../../zone/zone.ts';
+import { startKubelets } from './kubelets.ts';
+import { service } from './service.ts';
+import { prepareZone, type ZoneParts } from './zone-parts.ts';
+
+export interface ReplicaOptions {
+  readonly config: Config;
+  readonly client: KubeClient;
+  /** Where the set's Leases live. */
+  readonly namespace: string;
+  /** Name of the node that the replica runs on, when that is known. */
+  readonly nodeName: string | undefined;
+  /** The replica's own pod, when it is one. */
+  readonly inCluster: { readonly namespace: string; readonly name: string } | undefined;
+  /** `kubernetes.io/arch` of the nodes. */
+  readonly arch: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Aborts when it is to stop in good order. */
+  readonly stop: AbortSignal;
+  /** Aborts when nothing is to be waited for any more. */
+  readonly halt: AbortSignal;
+}
+
+/** What is only known once the API server has answered. */
+interface Facts {
+  readonly owner: string;
+  readonly election: Election;
+  readonly kubeletPorts: readonly number[];
+}
+
+/** Giving the zones up takes less than half a second each, all at once; an API server that does not answer costs the rest. */
+const STOP_ZONES_MS = 5_000;
+
+export async function runReplica(options: ReplicaOptions): Promise<LifecycleResult> {
+  const { config, client, clock, random, metrics, log } = options;
+  await using resources = new AsyncDisposableStack();
+  const informing = { client, clock, random, metrics: metrics.api, log };
+  const nodes = createInformer({
+    ...informing,
+    resource: NODES,
+    selection: { labelSelector: `${SET_LABEL}=${config.set}` },
+  });
+  const leases = createInformer({
+    ...informing,
+    resource: LEASES,
+    selection: { namespace: options.namespace, labelSelector: `${SET_LABEL}=${config.set}` },
+  });
+  const events = createEventRecorder({
+    client,
+    clock,
+    random,
+    source: { component: 'zonelet', host: config.replica.name },
+    metrics: metrics.api,
+    log,
+  });
+  const zones: ZoneParts[] = [];
+  for (const zone of config.zones) zones.push(resources.use(await prepareZone(zone, options)));
+  let facts: Facts | undefined;
+  const known = (): Facts => {
+    if (facts === undefined) throw new Error('asked for what the cluster has not told yet');
+    return facts;
+  };
+
+  const caches = [
+    { name: 'nodes', informer: nodes },
+    { name: 'leases', informer: leases },
+    ...zones.map(({ zone, pods }) => ({ name: `pods of ${zone.name}`, informer: pods })),
+  ];
+  const learn: Part = {
+    name: 'cluster facts',
+    async run(signal, ready) {
+      const asking = { client, clock, log };
+      const owner = await askOwner(config.set, asking, signal);
+      const whereabouts = { nodeName: options.nodeName, pod: options.inCluster };
+      const homeZone = config.replica.homeZone ?? (await askHomeZone(whereabouts, asking, signal));
+      if (signal.aborted || owner === undefined) return;
+      await using kubelets = await startKubelets({ ...options, owner, zones, signal });
+      const election = createElection({
+        client,
+        set: config.set,
+        namespace: options.namespace,
+        replica: {
+          name: config.replica.name,
+          ...(config.replica.uid === undefined ? {} : { uid: config.replica.uid }),
+          ...(homeZone === undefined ? {} : { homeZone }),
+        },
+        bootId: random.uuid(),
+        zones: config.zones.map(({ name, nodeName }) => ({ name, nodeName })),
+        timing: config.election,
+        leases,
+        nodes,
+        clock,
+        random,
+        metrics: metrics.election,
+        log,
+      });
+      facts = { owner, election, kubeletPorts: kubelets.ports };
+      log.info(
+        { homeZone, holder: election.holder, namespace: options.namespace, kubeletPorts: kubelets.ports },
+        'takes part in the set',
+      );
+      ready();
+      await kubelets.run(signal);
+    },
+  };
+
+  return await runLifecycle({
+    clock,
+    log,
+    stop: options.stop,
+    halt: options.halt,
+    groups: [
+      {
+        name: 'http',
+        parts: [
+          {
+            name: 'http server',
+            async run(signal, ready) {
+              await using server = await startHttpServer({
+                port: config.http.port,
+                registry: metrics.registry,
+                readiness: [
+                  { name: 'cluster', check: () => ({ ok: facts !== undefined }) },
+                  ...caches.map(({ name, informer }) => ({
+                    name: `cache of ${name}`,
+                    check: () => ({ ok: informer.hasSynced }),
+                  })),
+                ],
+              });
+              log.info({ port: server.port }, 'serves metrics and health checks');
+              ready();
+              await new Promise<void>((resolve) => {
+                if (signal.aborted) resolve();
+                else signal.addEventListener('abort', () => resolve(), { once: true });
+              });
+            },
+          },
+        ],
+      },
+      { name: 'events', parts: [service('event recorder', (signal) => events.run(signal))] },
+      { name: 'cluster', parts: [learn] },
+      {
+        name: 'caches',
+        parts: [
+          ...caches.map(
+            ({ name, informer }): Part => ({
+              name: `cache of ${name}`,
+              async run(signal, ready) {
+                void informer.synced(signal).then(ready, () => {});
+                await informer.run(signal);
+              },
+            }),
+          ),
+        ],
+      },
+      { name: 'election', parts: [{ name: 'election', run: (signal, ready) => known().election.run(signal, ready) }] },
+      {
+        name: 'zones',
+        stopTimeoutMs: STOP_ZONES_MS,
+        parts: zones.map(({ zone, identity, provider, pods, log: zoneLog }, index) =>
+          service(`zone ${zone.name}`, (signal) =>
+            runZone(
+              {
+                identity,
+                owner: known().owner,
+                client,
+                campaign: known().election.campaign(zone.name),
+                provider,
+                pods,
+                nodes,
+                state: kubernetesStateStore,
+                events,
+                capacity: zone.capacity,
+                kubelet: { address: config.kubelet.address, port: known().kubeletPorts[index] ?? 0 },
+                version: version(),
+                clock,
+                random,
+                metrics,
+                log: zoneLog,
+              },
+              signal,
+            ),
+          ),
+        ),
+      },
+    ],
+  });
+}

@@ -1,0 +1,58 @@
+/** What a replica has of each zone whether or not it leads there: identity, guarded provider, cache of pods. */
+import type { ZoneConfig } from '../../config/config.ts';
+import type { Informer } from '../../kube/informer.ts';
+import { createInformer } from '../../kube/informer.ts';
+import { PODS } from '../../kube/resources.ts';
+import type { Pod } from '../../kube/types.ts';
+import type { Logger } from '../../log.ts';
+import type { NodeIdentity } from '../../node/node-object.ts';
+import { createGuard, type GuardedProvider } from '../../provider/guard.ts';
+import { createProvider } from '../../provider/loading.ts';
+import type { ReplicaOptions } from './replica.ts';
+
+export interface ZoneParts extends AsyncDisposable {
+  readonly zone: ZoneConfig;
+  readonly identity: NodeIdentity;
+  readonly provider: GuardedProvider;
+  readonly pods: Informer<Pod>;
+  readonly log: Logger;
+}
+
+export async function prepareZone(zone: ZoneConfig, options: ReplicaOptions): Promise<ZoneParts> {
+  const { config, client, clock, random, metrics } = options;
+  const log = options.log.child({ zone: zone.name });
+  const { name, region, nodeName } = zone;
+  const provider = await createProvider(zone.provider, { set: config.set, zone: name, region, clock, random, log });
+  return {
+    zone,
+    identity: {
+      set: config.set,
+      zone: name,
+      region,
+      nodeName,
+      labels: zone.labels,
+      taints: zone.taints.map((taint) => ({ ...taint })),
+      os: 'linux',
+      arch: options.arch,
+      election: config.election.by,
+    },
+    provider: createGuard({
+      provider,
+      clock,
+      metrics: metrics.provider,
+      log,
+      onFenced: (by) => metrics.election.fenced.inc({ zone: name, by }),
+    }),
+    pods: createInformer({
+      client,
+      resource: PODS,
+      selection: { fieldSelector: `spec.nodeName=${nodeName}` },
+      clock,
+      random,
+      metrics: metrics.api,
+      log,
+    }),
+    log,
+    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  };
+}
