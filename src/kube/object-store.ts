@@ -7,9 +7,15 @@
  */
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { type InformerHandler, keyOf } from './informer.ts';
 import { compareResourceVersions, isOlder } from './resource-version.ts';
 import type { KubeObject } from './types.ts';
+
+export interface InformerHandler<T> {
+  added?(object: T): void;
+  updated?(before: T, after: T): void;
+  /** The last state known. Also called for what a relist no longer shows. */
+  deleted?(last: T): void;
+}
 
 export interface ObjectStore<T extends KubeObject> {
   /** The newest resourceVersion that the contents are known to stand for; undefined before the first snapshot. */
@@ -24,6 +30,12 @@ export interface ObjectStore<T extends KubeObject> {
   /** Nothing but the position moved on. */
   bookmark(resourceVersion: string): void;
   subscribe(handler: InformerHandler<T>): () => void;
+}
+
+/** `namespace/name`, or `name` for cluster-scoped kinds. */
+export function keyOf(object: KubeObject): string {
+  const { namespace, name } = object.metadata ?? {};
+  return namespace === undefined || namespace === '' ? (name ?? '') : `${namespace}/${name}`;
 }
 
 export function createObjectStore<T extends KubeObject>(log: Logger): ObjectStore<T> {
