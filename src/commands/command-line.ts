@@ -21,6 +21,11 @@ export interface CommandEntry {
 /** Every command, in the order of the help page. */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'run',
+    summary: 'Run one replica of a set.',
+    load: async () => (await import('./run.ts')).run,
+  },
+  {
     name: 'validate',
     summary: 'Check a configuration file and name every mistake in it.',
     load: async () => (await import('./validate.ts')).validate,
@@ -29,6 +34,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'status',
     summary: 'Show the zones of a set: who leads them, what runs in them.',
     load: async () => (await import('./status.ts')).status,
+  },
+  {
+    name: 'demo',
+    summary: 'Show three zones, three replicas and a take-over, on this machine.',
+    load: async () => (await import('./demo.ts')).demo,
   },
 ];
 

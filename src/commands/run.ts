@@ -2,18 +2,16 @@
 
 import { systemClock, systemRandom } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
-import { ConfigError } from '../config/problem.ts';
 import { startWatchdog } from '../election/watchdog.ts';
-import { hasCode, messageOf } from '../errors.ts';
-import { connect } from '../kube/connect.ts';
+import { messageOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { loadProvider } from '../provider/loading.ts';
 import { version } from '../version.ts';
 import { defineCommand } from './command.ts';
+import { openConnection } from './connection.ts';
 import { keepSmall } from './run/memory.ts';
 import { runReplica } from './run/replica.ts';
-import { UsageError } from './usage-error.ts';
 
 export const run = defineCommand({
   name: 'run',
@@ -97,21 +95,13 @@ Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port
         stop.abort();
       }),
     );
-    let connection: Awaited<ReturnType<typeof connect>>;
-    try {
-      connection = await connect({
-        ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-        env,
-        clock,
-        metrics: metrics.api,
-        log,
-      });
-    } catch (error) {
-      // Somebody has to mend a file, as with the configuration.
-      if (hasCode(error, 'InvalidInput') && !(error instanceof ConfigError)) throw new UsageError(messageOf(error));
-      throw error;
-    }
-    await using access = connection;
+    await using access = await openConnection({
+      ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+      env,
+      clock,
+      metrics: metrics.api,
+      log,
+    });
     using _watchdog = startWatchdog({ blockedForMs: config.election.leaseDurationMs });
     keepSmall(clock);
     const { failure, abandoned } = await runReplica({

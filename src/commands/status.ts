@@ -1,14 +1,12 @@
 /** `zonelet status`: the zones of a set and who leads them, from the API server alone. */
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
-import { hasCode, messageOf } from '../errors.ts';
-import { connect } from '../kube/connect.ts';
 import { createLogger } from '../log.ts';
 import { loadProvider } from '../provider/loading.ts';
 import { defineCommand } from './command.ts';
+import { openConnection } from './connection.ts';
 import { readStatus } from './status-report.ts';
 import { statusTable } from './status-table.ts';
-import { UsageError } from './usage-error.ts';
 
 export const status = defineCommand({
   name: 'status',
@@ -55,19 +53,12 @@ With -o json it prints one object: {zones: [{name, node, ready, leader, epoch, s
       hostname,
       checkProvider: loadProvider,
     });
-    let connection: Awaited<ReturnType<typeof connect>>;
-    try {
-      connection = await connect({
-        ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-        env,
-        clock,
-        log: createLogger({ level: 'warn', format: 'text' }),
-      });
-    } catch (error) {
-      if (hasCode(error, 'InvalidInput')) throw new UsageError(messageOf(error));
-      throw error;
-    }
-    await using access = connection;
+    await using access = await openConnection({
+      ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
+      env,
+      clock,
+      log: createLogger({ level: 'warn', format: 'text' }),
+    });
     const report = await readStatus({
       client: access.client,
       clock,

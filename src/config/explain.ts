@@ -75,7 +75,7 @@ export function unknownKey(key: string, known: readonly string[], present: reado
 function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
-  if (typeof value !== 'string') return `${String(value)} (a ${typeof value})`;
+  if (typeof value !== 'string') return `${JSON.stringify(value)} (a ${typeof value})`;
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
 }
 

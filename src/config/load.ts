@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { messageOf } from '../errors.ts';
 import type { Config } from './config.ts';
 import { formatPath, readDocument, type YamlDocument } from './document.ts';
 import { explain, type Finding, valueAt, wrongValue } from './explain.ts';
@@ -97,7 +98,9 @@ async function readText(file: string, source: string): Promise<string> {
       EISDIR: 'this is a directory, allowed: a YAML file',
       EACCES: 'no permission to read this file',
     };
-    throw new ConfigError([{ source, path: '', message: reasons[code ?? ''] ?? `cannot be read: ${code ?? error}` }]);
+    throw new ConfigError([
+      { source, path: '', message: reasons[code ?? ''] ?? `cannot be read: ${code ?? messageOf(error)}` },
+    ]);
   }
 }
 

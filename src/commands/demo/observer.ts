@@ -117,7 +117,7 @@ export function observe(nodes: Informer<Node>, pods: Informer<Pod>, clock: Clock
         byNode.set(pod.spec?.nodeName ?? '', counts);
       }
       return [...records.values()]
-        .map(({ notReadySince: _, ...record }) => ({ ...record, pods: byNode.get(record.node) ?? {} }))
+        .map(({ notReadySince: _since, ...record }) => ({ ...record, pods: byNode.get(record.node) ?? {} }))
         .sort((a, b) => a.zone.localeCompare(b.zone));
     },
     score() {

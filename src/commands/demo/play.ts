@@ -1,5 +1,6 @@
 /** From an empty stage to running pods, with an observer that keeps the score; and back, as if nothing had been there. */
 import { access } from 'node:fs/promises';
+import { Registry } from 'prom-client';
 import type { Clock, Random } from '../../clock.ts';
 import { hasCode, messageOf, ZoneletError } from '../../errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -7,6 +8,7 @@ import { connect } from '../../kube/connect.ts';
 import { createInformer } from '../../kube/informer.ts';
 import { LEASES, NODES, PODS } from '../../kube/resources.ts';
 import { silentLogger } from '../../log.ts';
+import { apiMetrics } from '../../metrics/api.ts';
 import { SET_LABEL } from '../../node/names.ts';
 import { lastLines } from './child.ts';
 import { type Observer, observe } from './observer.ts';
@@ -64,7 +66,9 @@ export async function openPlay(options: Staging): Promise<Play> {
   await wait('the API server', () => answers(client));
 
   const life = new AbortController();
-  const informing = { client, clock, random, log: silentLogger };
+  // Nobody reads the demo's own metrics.
+  const metrics = apiMetrics(new Registry());
+  const informing = { client, clock, random, metrics, log: silentLogger };
   const nodes = createInformer({
     ...informing,
     resource: NODES,
