@@ -3,13 +3,13 @@
  * precondition, so of two replicas that believe in their term only one gets past this point.
  */
 import { type Clock, sleep } from '../clock.ts';
+import { epochFloor, mayClaim } from '../election/epoch-floor.ts';
 import { assertMayAct, type Term } from '../election/term.ts';
 import { hasCode, messageOf, ZoneletError } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { NODES } from '../kube/resources.ts';
 import type { Node } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
-import { epochFloor, mayClaim } from './epoch-floor.ts';
 import { claimPatch, isOurs, type NodeIdentity, newNode } from './node-object.ts';
 
 export interface ClaimOptions {

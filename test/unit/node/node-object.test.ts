@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { epochFloor, mayClaim } from '../../../src/election/epoch-floor.ts';
 import type { Node } from '../../../src/kube/types.ts';
-import { epochFloor, mayClaim } from '../../../src/node/epoch-floor.ts';
 import { bearsClaim, claimPatch, isOurs, type NodeIdentity, newNode } from '../../../src/node/node-object.ts';
 
 const taint = { key: 'virtual-kubelet.io/provider', value: 'web', effect: 'NoSchedule' };

@@ -1,0 +1,261 @@
+/**
+ * The replicas of the set, as they tell of themselves: each renews a Lease of its own that says where it is at home and
+ * which zones it leads. Only preference is built on it.
+ */
+import { type Clock, sleep } from '../clock.ts';
+import { hasCode, messageOf } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Informer } from '../kube/informer.ts';
+import { formatMicroTime } from '../kube/micro-time.ts';
+import { LEASES } from '../kube/resources.ts';
+import type { Lease } from '../kube/types.ts';
+import { aborted } from '../lifecycle.ts';
+import type { Logger } from '../log.ts';
+import { createBell } from './bell.ts';
+import { type Contender, ranked } from './eligibility.ts';
+import { candidateLeasePrefix, HOME_ZONE_ANNOTATION, SET_LABEL, ZONES_ANNOTATION } from './names.ts';
+
+export interface CandidatesOptions {
+  readonly client: KubeClient;
+  /** The set's Leases. The caller runs it. */
+  readonly leases: Informer<Lease>;
+  readonly set: string;
+  readonly namespace: string;
+  readonly replica: string;
+  readonly holder: string;
+  readonly homeZone: string | undefined;
+  readonly leaseDurationMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A holder that is no longer to be waited for. */
+export interface Former {
+  readonly holder: string;
+  /** It let its lease run out; otherwise it gave it up. */
+  readonly expired: boolean;
+}
+
+export interface Candidates {
+  /** Tells of this replica until the signal aborts, and takes it back then. `ready`: it was told, or cannot be now. */
+  run(signal: AbortSignal, ready: () => void): Promise<void>;
+  /** Takes it back now: this replica is stopping and wants no zone any more. */
+  leave(): void;
+  /** This replica leads the zone from now on, or no longer. */
+  leads(zone: string, leading: boolean): void;
+  isHome(zone: string): boolean;
+  /** Whether another replica that prefers this zone was heard of within a lease's time. */
+  homeSeen(zone: string): boolean;
+  /** How many living replicas come before this one for the zone. */
+  rank(zone: string, former: Former | undefined): number;
+  /** Another replica at home in the zone that has lived without a gap for so long; the best when there are several. */
+  healthyHome(zone: string, forMs: number): string | undefined;
+}
+
+interface Candidate extends Contender {
+  readonly holder: string;
+  readonly version: string;
+  /** Times are those of `contactTime`. */
+  readonly beatAt: number;
+  readonly healthySince: number;
+  /** Seen to change: one that is only there may be the remains of a dead replica. */
+  readonly alive: boolean;
+}
+
+const TIMEOUT_MS = 2_000;
+const RETRY_MS = 500;
+const MAX_BEAT_MS = 2_000;
+const REMOVAL_ATTEMPTS = 3;
+
+export function createCandidates(options: CandidatesOptions): Candidates {
+  const { client, leases, set, namespace, replica, holder, homeZone, leaseDurationMs, clock, log } = options;
+  const prefix = candidateLeasePrefix(set);
+  const name = `${prefix}${replica}`;
+  const beatMs = Math.min(MAX_BEAT_MS, leaseDurationMs / 3);
+  const others = new Map<string, Candidate>();
+  const zones = new Set<string>();
+  const bell = createBell(clock);
+  const left = new AbortController();
+  let own: Lease | undefined;
+
+  // While nobody can tell anything, nobody's silence counts.
+  let reachedAt = clock.monotonic();
+  let unreachableMs = 0;
+  let unreachable = false;
+  const contactTime = (): number => (unreachable ? reachedAt : clock.monotonic()) - unreachableMs;
+
+  function reached(ok: boolean): void {
+    const now = clock.monotonic();
+    if (ok && unreachable) unreachableMs += now - reachedAt;
+    unreachable = !ok;
+    if (ok) reachedAt = now;
+  }
+
+  function nameOf(lease: Lease): string | undefined {
+    const { name: leaseName, namespace: leaseNamespace } = lease.metadata ?? {};
+    if (leaseNamespace !== namespace || !leaseName?.startsWith(prefix) || leaseName === name) return undefined;
+    return leaseName.slice(prefix.length);
+  }
+
+  function saw(lease: Lease): void {
+    const other = nameOf(lease);
+    if (other === undefined) return;
+    const known = others.get(other);
+    const version = lease.metadata?.resourceVersion ?? '';
+    if (known?.version === version) return;
+    const now = contactTime();
+    const beatHolder = lease.spec?.holderIdentity ?? '';
+    const goesOn = known?.holder === beatHolder && now - known.beatAt < leaseDurationMs;
+    others.set(other, {
+      name: other,
+      holder: beatHolder,
+      homeZone: lease.metadata?.annotations?.[HOME_ZONE_ANNOTATION],
+      zonesHeld: (lease.metadata?.annotations?.[ZONES_ANNOTATION] ?? '').split(',').filter((zone) => zone !== '')
+        .length,
+      version,
+      beatAt: now,
+      healthySince: goesOn ? known.healthySince : now,
+      // A newcomer is counted from its second beat on, so that nobody waits for one that dies of what it does first.
+      alive: known?.holder === beatHolder,
+    });
+  }
+
+  leases.subscribe({
+    added: saw,
+    updated: (_before, lease) => saw(lease),
+    deleted: (lease) => {
+      const other = nameOf(lease);
+      if (other !== undefined) others.delete(other);
+    },
+  });
+
+  const heardWithin = (candidate: Candidate, ms: number): boolean => contactTime() - candidate.beatAt < ms;
+
+  async function beat(signal: AbortSignal): Promise<void> {
+    const call = { lane: 'lease', timeoutMs: TIMEOUT_MS, signal } as const;
+    try {
+      own ??= await client.get(LEASES, { namespace, name }, call);
+    } catch (error) {
+      if (!hasCode(error, 'NotFound')) throw error;
+    }
+    if (own?.spec?.holderIdentity !== undefined && own.spec.holderIdentity !== holder) {
+      log.debug({ lease: name, from: own.spec.holderIdentity }, 'takes the place of an earlier process of this name');
+    }
+    const now = formatMicroTime(clock.now());
+    const told = [...zones].sort().join(',');
+    const next: Lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        ...own?.metadata,
+        namespace,
+        name,
+        labels: { ...own?.metadata?.labels, [SET_LABEL]: set },
+        annotations: {
+          ...own?.metadata?.annotations,
+          [HOME_ZONE_ANNOTATION]: homeZone ?? '',
+          [ZONES_ANNOTATION]: told,
+        },
+      },
+      spec: {
+        holderIdentity: holder,
+        leaseDurationSeconds: Math.round(leaseDurationMs / 1000),
+        acquireTime: own?.spec?.holderIdentity === holder ? (own.spec.acquireTime ?? now) : now,
+        renewTime: now,
+      },
+    };
+    const known = own;
+    own = undefined;
+    own = known === undefined ? await client.create(LEASES, next, call) : await client.replace(LEASES, next, call);
+  }
+
+  async function remove(): Promise<void> {
+    const call = { lane: 'lease', timeoutMs: TIMEOUT_MS / 2 } as const;
+    for (let attempt = 1; attempt <= REMOVAL_ATTEMPTS; attempt++) {
+      try {
+        own ??= await client.get(LEASES, { namespace, name }, call);
+        if (own.spec?.holderIdentity !== holder) return;
+        const { uid, resourceVersion } = own.metadata ?? {};
+        own = undefined;
+        await client.delete(
+          LEASES,
+          { namespace, name },
+          {
+            ...call,
+            ...(uid === undefined ? {} : { uid }),
+            ...(resourceVersion === undefined ? {} : { resourceVersion }),
+          },
+        );
+        return;
+      } catch (error) {
+        if (hasCode(error, 'NotFound')) return;
+        log.debug({ lease: name, attempt, error: messageOf(error) }, 'the candidate Lease was not removed');
+        await sleep(clock, 100);
+      }
+    }
+  }
+
+  return {
+    async run(signal, ready) {
+      const over = AbortSignal.any([signal, left.signal]);
+      let conflicts = 0;
+      while (!over.aborted) {
+        let waitMs = beatMs;
+        try {
+          await beat(over);
+          reached(true);
+          conflicts = 0;
+        } catch (error) {
+          if (over.aborted) break;
+          const conflict = hasCode(error, 'Conflict', 'NotFound');
+          // The API server answers: it can be seen who lives.
+          reached(conflict);
+          waitMs = conflict && conflicts++ < 3 ? 0 : RETRY_MS;
+          if (!conflict) log.debug({ lease: name, error: messageOf(error) }, 'the candidate Lease was not renewed');
+        }
+        ready();
+        if (waitMs > 0) await bell.wait(waitMs, over);
+      }
+      await remove();
+      await aborted(signal);
+    },
+
+    leave: () => left.abort(),
+
+    leads(zone, leading) {
+      if (leading) zones.add(zone);
+      else zones.delete(zone);
+      bell.ring();
+    },
+
+    isHome: (zone) => homeZone === zone,
+
+    homeSeen(zone) {
+      return [...others.values()].some((other) => other.homeZone === zone && heardWithin(other, leaseDurationMs));
+    },
+
+    rank(zone, former) {
+      const living = [...others.values()].filter((other) => {
+        if (!other.alive || !heardWithin(other, leaseDurationMs)) return false;
+        if (other.holder !== former?.holder) return true;
+        // Its last beat is from before it lost the zone, unless it was heard of when its lease was half over already.
+        return former.expired && heardWithin(other, leaseDurationMs / 2);
+      });
+      // Whoever gave a zone up leaves it to the others.
+      if (former?.holder === holder && !former.expired) return living.length;
+      const self: Contender = { name: replica, homeZone, zonesHeld: zones.size };
+      return ranked<Contender>(zone, [...living, self]).indexOf(self);
+    },
+
+    healthyHome(zone, forMs) {
+      const healthy = [...others.values()].filter(
+        (other) =>
+          other.alive &&
+          other.homeZone === zone &&
+          heardWithin(other, 2.5 * beatMs) &&
+          contactTime() - other.healthySince >= forMs,
+      );
+      return ranked(zone, healthy)[0]?.name;
+    },
+  };
+}

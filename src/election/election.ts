@@ -1,0 +1,96 @@
+/** A replica's part in the election of a set: a campaign for each zone, and the Lease that tells the others of it. */
+import type { Clock, Random } from '../clock.ts';
+import { ZoneletError } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Informer } from '../kube/informer.ts';
+import type { Lease, Node } from '../kube/types.ts';
+import type { Logger } from '../log.ts';
+import type { ElectionMetrics } from '../metrics/election.ts';
+import { type Campaign, createCampaign, type Timing } from './campaign.ts';
+import { createCandidates } from './candidates.ts';
+import { zoneFloor } from './epoch-floor.ts';
+import { holderIdentity } from './identity.ts';
+import { createLeaseLock } from './lease-lock.ts';
+import { candidateLeasePrefix, zoneLeaseName } from './names.ts';
+
+export interface ElectionOptions {
+  readonly client: KubeClient;
+  readonly set: string;
+  /** Where the set's Leases live. */
+  readonly namespace: string;
+  readonly replica: { readonly name: string; readonly uid?: string; readonly homeZone?: string };
+  /** New with every start of the process. */
+  readonly bootId: string;
+  readonly zones: readonly { readonly name: string; readonly nodeName: string }[];
+  readonly timing: Timing;
+  /** Leases with the label `zonelet.dev/set` of the set. The caller runs it. */
+  readonly leases: Informer<Lease>;
+  /** Nodes of the set. The caller runs it. */
+  readonly nodes: Informer<Node>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: ElectionMetrics;
+  readonly log: Logger;
+}
+
+export interface Election {
+  /** Holder identity of this replica. */
+  readonly holder: string;
+  /** The campaign for a zone of the set; always the same one. */
+  campaign(zone: string): Campaign;
+  /** Tells the others of this replica until the signal aborts. `ready`: campaigns may begin. */
+  run(signal: AbortSignal, ready: () => void): Promise<void>;
+}
+
+export function createElection(options: ElectionOptions): Election {
+  const { client, set, namespace, replica, zones, timing, leases, clock, random, metrics, log } = options;
+  const holder = holderIdentity(replica.name, replica.uid, options.bootId);
+  const { leaseDurationMs } = timing;
+  const candidates = createCandidates({
+    client,
+    leases,
+    set,
+    namespace,
+    replica: replica.name,
+    holder,
+    homeZone: replica.homeZone,
+    leaseDurationMs,
+    clock,
+    log,
+  });
+  const campaigns = new Map<string, Campaign>();
+  for (const { name: zone, nodeName } of zones) {
+    const name = zoneLeaseName(set, zone);
+    if (name.startsWith(candidateLeasePrefix(set))) {
+      throw new ZoneletError(
+        'InvalidInput',
+        `zone ${zone}: names that begin with "replica-" are taken by the replicas`,
+      );
+    }
+    campaigns.set(
+      zone,
+      createCampaign({
+        zone,
+        lock: createLeaseLock({ client, leases, namespace, name, set, holder, leaseDurationMs, clock }),
+        floor: zoneFloor(client, options.nodes, nodeName),
+        candidates,
+        holder,
+        replica: replica.name,
+        timing,
+        clock,
+        random,
+        metrics,
+        log,
+      }),
+    );
+  }
+  return {
+    holder,
+    campaign(zone) {
+      const campaign = campaigns.get(zone);
+      if (campaign === undefined) throw new ZoneletError('InvalidInput', `the set has no zone ${zone}`);
+      return campaign;
+    },
+    run: (signal, ready) => candidates.run(signal, ready),
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * Who takes a zone that is free, and when. Safety is in `freeAt` alone and in the lock's compare-and-swap; everything
+ * else here is preference: when replicas see different things, the worst is that a zone goes to the second best.
+ */
+import { createHash } from 'node:crypto';
+import { isEarlierBoot } from './identity.ts';
+import type { Sighting } from './observer.ts';
+
+/** How long a zone is left to its home replica when nobody knows yet who lives: a process starts in less. */
+export const HOME_FIRST_MS = 2_000;
+/** How long others stay off a zone that was given up for somebody. */
+const HAND_OVER_MS = 2_000;
+
+export interface Contender {
+  readonly name: string;
+  readonly homeZone: string | undefined;
+  /** How many zones it leads. */
+  readonly zonesHeld: number;
+}
+
+/** Best first: at home, then who leads fewest zones, then by a hash that every replica computes alike. */
+export function ranked<T extends Contender>(zone: string, contenders: readonly T[]): T[] {
+  const key = (of: T): readonly [number, number, string] => [
+    of.homeZone === zone ? 0 : 1,
+    of.zonesHeld,
+    createHash('sha256').update(`${zone}/${of.name}`).digest('hex'),
+  ];
+  return contenders
+    .map((contender) => ({ contender, key: key(contender) }))
+    .sort(({ key: a }, { key: b }) => a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : 1))
+    .map(({ contender }) => contender);
+}
+
+export interface Standing {
+  /** Own holder identity and replica name. */
+  readonly holder: string;
+  readonly replica: string;
+  readonly leaseDurationMs: number;
+  /** Nothing says that the zone ever had a leader. */
+  readonly neverLed: boolean;
+  /** The record vanished while this replica held it, and its right to act has not run out since. */
+  readonly mayRecreate: boolean;
+}
+
+/** True when this replica needs to wait for nobody: the lock is its own, or its holder is proved dead. */
+export function isOwn({ record }: Sighting, standing: Standing): boolean {
+  if (record === undefined) return standing.mayRecreate;
+  return record.holder === standing.holder || isEarlierBoot(record.holder, standing.holder);
+}
+
+/**
+ * The monotonic time from which on nobody else can be acting under this record. A duration shorter than the own is not
+ * believed: a holder counts with what it wrote, not with what somebody made of it.
+ */
+export function freeAt(sighting: Sighting, standing: Standing): number {
+  const { record, since } = sighting;
+  if (isOwn(sighting, standing)) return since;
+  if (record === undefined) return standing.neverLed ? since : since + standing.leaseDurationMs;
+  return record.released ? since : since + Math.max(record.durationMs, standing.leaseDurationMs);
+}
+
+export interface Preference {
+  /** The replica prefers this zone. */
+  readonly atHome: boolean;
+  /** A replica that prefers this zone was heard of lately. */
+  readonly homeSeen: boolean;
+  /** How many others should take it rather. */
+  readonly rank: number;
+  /** What each of them costs, in milliseconds. */
+  readonly rankDelayMs: number;
+  /** Monotonic time since when this replica can see and be seen: its start, or the end of the API server's silence. */
+  readonly startedAt: number;
+  readonly reachableSince: number;
+}
+
+/** The monotonic time at which this replica should claim; never before `freeAt`. */
+export function claimAt(sighting: Sighting, standing: Standing, preference: Preference): number {
+  const free = freeAt(sighting, standing);
+  if (isOwn(sighting, standing)) return free;
+  const { record } = sighting;
+  const { atHome, rank, rankDelayMs } = preference;
+  const inTurn = Math.max(free, preference.reachableSince) + rank * rankDelayMs;
+  if (record?.released && record.handOverTo !== undefined) {
+    return record.handOverTo === standing.replica ? free : inTurn + HAND_OVER_MS;
+  }
+  if (atHome) return inTurn;
+  if (standing.neverLed) {
+    // A home replica that is there takes it any moment; only if it cannot, the zone goes to somebody else.
+    return inTurn + HOME_FIRST_MS + (preference.homeSeen ? standing.leaseDurationMs : 0);
+  }
+  return Math.max(inTurn, preference.startedAt + HOME_FIRST_MS);
+}

@@ -1,0 +1,56 @@
+/**
+ * The epoch kept on the Node: it outlives the zone's Lease, which anybody may delete, so that an epoch never comes twice.
+ * A new leader raises it, with a precondition, before it writes anything else.
+ */
+import { hasCode } from '../errors.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Informer } from '../kube/informer.ts';
+import { NODES } from '../kube/resources.ts';
+import type { Node } from '../kube/types.ts';
+import { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION } from './names.ts';
+
+/** Lease.spec.leaseTransitions, which carries the epoch too, is an int32. */
+export const MAX_EPOCH = 2 ** 31 - 2;
+
+/** The epoch that is written on the Node; undefined when there is none, or none that could be true. */
+export function epochFloor(node: Node | undefined): number | undefined {
+  const text = node?.metadata?.annotations?.[EPOCH_ANNOTATION];
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const epoch = Number(text);
+  return epoch <= MAX_EPOCH ? epoch : undefined;
+}
+
+/** True when (epoch, holder) may act on this Node: nobody has claimed a higher epoch, or the same one under another name. */
+export function mayClaim(node: Node, epoch: number, holder: string): boolean {
+  const floor = epochFloor(node);
+  if (floor === undefined || floor < epoch) return true;
+  return floor === epoch && node.metadata?.annotations?.[LEADER_ANNOTATION] === holder;
+}
+
+/** What the campaign of a zone asks its Node. */
+export interface ZoneFloor {
+  /** As far as the cache knows. */
+  cached(): number | undefined;
+  /** As it is now. */
+  read(call: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<number | undefined>;
+  /** The election that the Node says its set uses, when that is not the one by Lease. */
+  otherElection(): string | undefined;
+}
+
+export function zoneFloor(client: KubeClient, nodes: Pick<Informer<Node>, 'get'>, nodeName: string): ZoneFloor {
+  return {
+    cached: () => epochFloor(nodes.get(nodeName)),
+    async read(call) {
+      try {
+        return epochFloor(await client.get(NODES, { name: nodeName }, { ...call, lane: 'lease' }));
+      } catch (error) {
+        if (hasCode(error, 'NotFound')) return undefined;
+        throw error;
+      }
+    },
+    otherElection() {
+      const election = nodes.get(nodeName)?.metadata?.annotations?.[ELECTION_ANNOTATION];
+      return election === 'lease' ? undefined : election;
+    },
+  };
+}

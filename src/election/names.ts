@@ -1,0 +1,24 @@
+/** Names that the election writes for others to read: Leases, and labels and annotations on them and on Nodes. */
+
+export const SET_LABEL = 'zonelet.dev/set';
+/** On a Node: highest epoch that was claimed for the zone, the floor below which no leader may write. */
+export const EPOCH_ANNOTATION = 'zonelet.dev/epoch';
+/** On a Node: holder of that epoch. */
+export const LEADER_ANNOTATION = 'zonelet.dev/leader';
+/** On a Node: which election the set uses; a replica configured otherwise does not campaign. */
+export const ELECTION_ANNOTATION = 'zonelet.dev/election';
+/** On a candidate Lease: the zone that the replica prefers to lead. */
+export const HOME_ZONE_ANNOTATION = 'zonelet.dev/home-zone';
+/** On a candidate Lease: the zones that the replica leads, separated by commas. */
+export const ZONES_ANNOTATION = 'zonelet.dev/zones';
+/** On a zone's Lease that was given up: the replica that it is meant for. */
+export const HAND_OVER_ANNOTATION = 'zonelet.dev/hand-over-to';
+
+export function zoneLeaseName(set: string, zone: string): string {
+  return `zonelet-${set}-${zone}`;
+}
+
+/** What the names of a set's candidate Leases begin with; the replica's name follows. */
+export function candidateLeasePrefix(set: string): string {
+  return `zonelet-${set}-replica-`;
+}
