@@ -9,6 +9,7 @@ import type { KubeClient } from '../../kube/client.ts';
 import { createEventRecorder } from '../../kube/event-recorder.ts';
 import { createInformer } from '../../kube/informer.ts';
 import { LEASES, NODES } from '../../kube/resources.ts';
+import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 import { startHttpServer } from '../../metrics/http-server.ts';
@@ -76,7 +77,8 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
     log,
   });
   const zones: ZoneParts[] = [];
-  for (const zone of config.zones) zones.push(resources.use(await prepareZone(zone, options)));
+  const sharePods = createPodSharing();
+  for (const zone of config.zones) zones.push(resources.use(await prepareZone(zone, options, sharePods)));
   let facts: Facts | undefined;
   const known = (): Facts => {
     if (facts === undefined) throw new Error('asked for what the cluster has not told yet');

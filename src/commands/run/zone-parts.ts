@@ -3,6 +3,7 @@ import type { ZoneConfig } from '../../config/config.ts';
 import type { Informer } from '../../kube/informer.ts';
 import { createInformer } from '../../kube/informer.ts';
 import { PODS } from '../../kube/resources.ts';
+import type { PodSharing } from '../../kube/sharing.ts';
 import type { Pod } from '../../kube/types.ts';
 import type { Logger } from '../../log.ts';
 import type { NodeIdentity } from '../../node/node-object.ts';
@@ -18,7 +19,12 @@ export interface ZoneParts extends AsyncDisposable {
   readonly log: Logger;
 }
 
-export async function prepareZone(zone: ZoneConfig, options: ReplicaOptions): Promise<ZoneParts> {
+/** `sharePods` serves all zones, whose pods are mostly of the same templates. */
+export async function prepareZone(
+  zone: ZoneConfig,
+  options: ReplicaOptions,
+  sharePods: PodSharing,
+): Promise<ZoneParts> {
   const { config, client, clock, random, metrics } = options;
   const log = options.log.child({ zone: zone.name });
   const { name, region, nodeName } = zone;
@@ -51,6 +57,7 @@ export async function prepareZone(zone: ZoneConfig, options: ReplicaOptions): Pr
       random,
       metrics: metrics.api,
       log,
+      transform: sharePods,
     }),
     log,
     [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
