@@ -40,6 +40,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Show three zones, three replicas and a take-over, on this machine.',
     load: async () => (await import('./demo.ts')).demo,
   },
+  {
+    name: 'backend',
+    summary: 'Run the backend of a zone: what a provider of kind web talks to.',
+    load: async () => (await import('./backend.ts')).backend,
+  },
 ];
 
 /** Runs what the arguments ask for and resolves with the exit status. Never throws. */

@@ -1,0 +1,307 @@
+/**
+ * A zone's backend: fences, pods of every owner, who watches them. It carries out one mutation after the other, each
+ * wholly within one turn of the event loop, so that what is kept, journalled and answered is always the same.
+ */
+import type { Clock } from '../../../src/clock.ts';
+import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
+import type {
+  BackendPod,
+  CreateOutcome,
+  DeleteResult,
+  Fence,
+  LogOptions,
+  PodObservation,
+  PodRef,
+  ResolvedPod,
+  Resources,
+  ZoneReport,
+} from '../../../src/provider/contract.ts';
+import type { Journal, JournalEntry } from './journal.ts';
+import { createPodLife, type PodLife } from './pod-life.ts';
+import { newRecord, observationOf, type PodRecord, runs, viewOf } from './pod-record.ts';
+import { Fenced, UnsupportedPod } from './refusals.ts';
+import type { Runtime } from './runtime.ts';
+import type { Store } from './store.ts';
+
+export interface BackendOptions {
+  readonly zone: string;
+  readonly clock: Clock;
+  readonly runtime: Runtime;
+  readonly store: Store;
+  readonly journal: Journal;
+  /** What the zone reports as its size. `pods` is enforced, the rest is the scheduler's business. */
+  readonly capacity: Resources;
+}
+
+export interface Subscriber {
+  readonly owner: string;
+  /** A pod changed, or is gone when `pod` is undefined. */
+  changed(ref: PodRef, pod: BackendPod | undefined, last: PodObservation | undefined): void;
+}
+
+interface Tracked {
+  readonly life: PodLife;
+  /** Position in lists; rises with every pod created. */
+  readonly order: number;
+  view: BackendPod | undefined;
+}
+
+export class Backend {
+  readonly zone: string;
+  readonly runtime: Runtime;
+  readonly #options: BackendOptions;
+  readonly #owners = new Map<string, Map<string, Tracked>>();
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #zoneWatchers = new Set<() => void>();
+  #order = 0;
+  #size = 0;
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+    this.zone = options.zone;
+    this.runtime = options.runtime;
+    for (const record of options.store.found) this.runtime.keepAddress(record.plan.address);
+    const found = options.store.found.map((record) => this.#track(record));
+    for (const { life } of found) {
+      life.resume();
+      options.store.putState(life.record);
+    }
+  }
+
+  claim(fence: Fence): void {
+    this.#journalled('claim', fence, undefined, () => ({ result: undefined, outcome: 'accepted' }));
+  }
+
+  create(pod: ResolvedPod, fence: Fence): { readonly outcome: CreateOutcome; readonly pod: BackendPod } {
+    const { store, clock } = this.#options;
+    return this.#journalled<{ outcome: CreateOutcome; pod: BackendPod }>('create', fence, pod.ref, () => {
+      const there = this.#find(fence.owner, pod.ref.uid);
+      if (there !== undefined) {
+        const { record } = there.life;
+        if (record.state.epoch !== fence.epoch) {
+          record.state.epoch = fence.epoch;
+          store.putState(record);
+          there.view = undefined;
+        }
+        return { result: { outcome: 'adopted', pod: this.#view(there) }, outcome: 'adopted' };
+      }
+      const unsupported = this.runtime.unsupported(pod.pod);
+      if (unsupported.length > 0) throw new UnsupportedPod(unsupported);
+      if (this.#full()) throw new ZoneletError('NoCapacity', `the backend takes no more than ${this.#size} pods`);
+      const address = this.runtime.takeAddress();
+      const plan = { ...pod, owner: fence.owner, address, createdAtMs: clock.now() };
+      const record = newRecord(plan, fence.epoch);
+      try {
+        store.putPod(record);
+      } catch (error) {
+        this.runtime.releaseAddress(address);
+        throw error;
+      }
+      const tracked = this.#track(record);
+      tracked.life.advance();
+      store.putState(record);
+      this.#changed(tracked);
+      if (this.#full()) this.#zoneChanged();
+      return { result: { outcome: 'created', pod: this.#view(tracked) }, outcome: 'accepted' };
+    });
+  }
+
+  update(pod: ResolvedPod, fence: Fence): BackendPod {
+    return this.#journalled('update', fence, pod.ref, () => {
+      const there = this.#find(fence.owner, pod.ref.uid);
+      if (there === undefined) throw new ZoneletError('NotFound', `there is no pod ${pod.ref.uid}`);
+      const unsupported = this.runtime.unsupported(pod.pod);
+      if (unsupported.length > 0) throw new UnsupportedPod(unsupported);
+      const { record } = there.life;
+      record.plan = { ...record.plan, pod: pod.pod, env: pod.env, hash: pod.hash };
+      record.state.epoch = fence.epoch;
+      record.state.hash = pod.hash;
+      this.#options.store.putPod(record);
+      there.life.replaceImages();
+      this.#options.store.putState(record);
+      this.#changed(there);
+      return { result: this.#view(there), outcome: 'accepted' };
+    });
+  }
+
+  delete(uid: string, gracePeriodSeconds: number, fence: Fence): DeleteResult {
+    const { store, clock } = this.#options;
+    const there = this.#find(fence.owner, uid);
+    const ref = there?.life.record.plan.ref ?? { uid, namespace: '', name: '' };
+    return this.#journalled<DeleteResult>('delete', fence, ref, () => {
+      if (there === undefined) return { result: { state: 'gone' }, outcome: 'accepted' };
+      const { life } = there;
+      life.record.state.epoch = fence.epoch;
+      life.stop(clock.now() + gracePeriodSeconds * 1000);
+      if (life.record.state.containers.some(runs)) {
+        store.putState(life.record);
+        this.#changed(there);
+        return { result: { state: 'stopping', pod: this.#view(there) }, outcome: 'accepted' };
+      }
+      return { result: { state: 'gone', last: this.#remove(there) }, outcome: 'accepted' };
+    });
+  }
+
+  get(owner: string, uid: string): BackendPod | undefined {
+    const there = this.#find(owner, uid);
+    return there === undefined ? undefined : this.#view(there);
+  }
+
+  /** In the order of creation, those created after the pod at position `after`; with their positions. */
+  *list(owner: string, after = 0): Generator<{ readonly pod: BackendPod; readonly position: number }, void, void> {
+    for (const tracked of this.#owners.get(owner)?.values() ?? []) {
+      if (tracked.order > after) yield { pod: this.#view(tracked), position: tracked.order };
+    }
+  }
+
+  /** `NotFound` when there is no such pod, container or run. */
+  log(owner: string, uid: string, name: string, options: LogOptions, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const life = this.#find(owner, uid)?.life;
+    if (life === undefined) throw new ZoneletError('NotFound', `there is no pod ${uid}`);
+    const container = life.record.state.containers.find((one) => one.name === name);
+    if (container === undefined) throw new ZoneletError('NotFound', `pod ${uid} has no container ${name}`);
+    const run = life.runOf(container, options.previous);
+    if (run === undefined) throw new ZoneletError('NotFound', `container ${name} of pod ${uid} has no run before this`);
+    return this.runtime.log(run, options, signal);
+  }
+
+  /** The fence of this owner, if one was ever raised. */
+  fence(owner: string): Pick<Fence, 'epoch' | 'holder'> | undefined {
+    return this.#options.store.fences.get(owner);
+  }
+
+  subscribe(subscriber: Subscriber): () => void {
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  report(): ZoneReport {
+    const { capacity } = this.#options;
+    const full = this.#full();
+    return {
+      state: full ? 'NoNew' : 'Up',
+      capacity,
+      allocatable: capacity,
+      evidence: `the ${this.runtime.kind} backend runs ${this.#size} pods${full ? ' and takes no more' : ''}`,
+    };
+  }
+
+  /** Told when the zone's own state changed. */
+  watchZone(changed: () => void): () => void {
+    this.#zoneWatchers.add(changed);
+    return () => this.#zoneWatchers.delete(changed);
+  }
+
+  /** Timers stop. What runs goes on running. */
+  leave(): void {
+    for (const pods of this.#owners.values()) for (const { life } of pods.values()) life.leave();
+  }
+
+  /** Checks the fence, acts, and writes down what came of it, whatever that is. */
+  #journalled<T>(
+    op: JournalEntry['op'],
+    fence: Fence,
+    ref: PodRef | undefined,
+    act: () => { readonly result: T; readonly outcome: 'accepted' | 'adopted' },
+  ): T {
+    const { journal, clock } = this.#options;
+    const entry = {
+      op,
+      epoch: fence.epoch,
+      ...(ref === undefined ? {} : { uid: ref.uid }),
+      ...(ref === undefined || ref.name === '' ? {} : { name: `${ref.namespace}/${ref.name}` }),
+    };
+    let done: ReturnType<typeof act>;
+    try {
+      this.#raise(fence);
+      done = act();
+    } catch (error) {
+      const reason = `${codeOf(error)}: ${messageOf(error)}`;
+      journal.write(clock.now(), { ...entry, outcome: 'refused', reason });
+      throw error;
+    }
+    journal.write(clock.now(), { ...entry, outcome: done.outcome });
+    return done.result;
+  }
+
+  /** Refuses what is stale; what is newer is kept before it is acted on. */
+  #raise({ owner, zone, epoch, holder }: Fence): void {
+    if (zone !== this.zone) {
+      throw new ZoneletError('InvalidInput', `this is the backend of zone ${this.zone}, not of ${zone}`);
+    }
+    const fence = this.#options.store.fences.get(owner);
+    if (fence !== undefined && (epoch < fence.epoch || (epoch === fence.epoch && holder !== fence.holder))) {
+      throw new Fenced({ epoch, holder }, fence);
+    }
+    if (fence === undefined || epoch > fence.epoch) this.#options.store.putFence({ owner, epoch, holder });
+  }
+
+  #track(record: PodRecord): Tracked {
+    const { owner, ref } = record.plan;
+    const { store, clock, runtime } = this.#options;
+    const keep = (): void => store.putState(record);
+    const life = createPodLife({
+      record,
+      runtime,
+      clock,
+      keep,
+      changed: () => {
+        keep();
+        this.#changed(tracked);
+      },
+    });
+    const tracked: Tracked = { life, order: ++this.#order, view: undefined };
+    let pods = this.#owners.get(owner);
+    if (pods === undefined) {
+      pods = new Map();
+      this.#owners.set(owner, pods);
+    }
+    pods.set(ref.uid, tracked);
+    this.#size++;
+    return tracked;
+  }
+
+  #remove({ life }: Tracked): PodObservation {
+    const { record } = life;
+    const { owner, ref, address } = record.plan;
+    const last = observationOf(record, this.runtime.kind);
+    this.#options.store.remove(record);
+    life.leave();
+    this.runtime.forget(ref);
+    this.runtime.releaseAddress(address);
+    const wasFull = this.#full();
+    const pods = this.#owners.get(owner);
+    pods?.delete(ref.uid);
+    if (pods?.size === 0) this.#owners.delete(owner);
+    this.#size--;
+    for (const subscriber of this.#subscribers)
+      if (subscriber.owner === owner) subscriber.changed(ref, undefined, last);
+    if (wasFull) this.#zoneChanged();
+    return last;
+  }
+
+  #find(owner: string, uid: string): Tracked | undefined {
+    return this.#owners.get(owner)?.get(uid);
+  }
+
+  #view(tracked: Tracked): BackendPod {
+    tracked.view ??= viewOf(tracked.life.record, this.zone, this.runtime.kind);
+    return tracked.view;
+  }
+
+  #changed(tracked: Tracked): void {
+    tracked.view = undefined;
+    const { owner, ref } = tracked.life.record.plan;
+    for (const subscriber of this.#subscribers) {
+      if (subscriber.owner === owner) subscriber.changed(ref, this.#view(tracked), undefined);
+    }
+  }
+
+  #full(): boolean {
+    return this.#size >= Number(this.#options.capacity.pods ?? Number.POSITIVE_INFINITY);
+  }
+
+  #zoneChanged(): void {
+    for (const changed of this.#zoneWatchers) changed();
+  }
+}

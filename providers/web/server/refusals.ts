@@ -1,0 +1,36 @@
+/** Errors that carry more than a code, for the answer's body. */
+import { type ErrorCode, ZoneletError } from '../../../src/errors.ts';
+import type { Fence, Unsupported } from '../../../src/provider/contract.ts';
+
+/** A mutation came too late: somebody else holds the zone. */
+export class Fenced extends ZoneletError {
+  readonly current: Pick<Fence, 'epoch' | 'holder'>;
+
+  constructor(asked: Pick<Fence, 'epoch' | 'holder'>, current: Pick<Fence, 'epoch' | 'holder'>) {
+    super(
+      'Fenced',
+      `epoch ${asked.epoch} of ${asked.holder} is refused: the fence is at ${current.epoch} of ${current.holder}`,
+    );
+    this.current = { epoch: current.epoch, holder: current.holder };
+  }
+}
+
+/** A pod has fields that the backend cannot honour. */
+export class UnsupportedPod extends ZoneletError {
+  readonly unsupported: readonly Unsupported[];
+
+  constructor(unsupported: readonly Unsupported[]) {
+    super('Unsupported', unsupported.map(({ path, reason }) => `${path}: ${reason}`).join('; '));
+    this.unsupported = unsupported;
+  }
+}
+
+/** A refusal whose status says more than its code. */
+export class Refused extends ZoneletError {
+  readonly status: number;
+
+  constructor(status: number, code: ErrorCode, message: string) {
+    super(code, message);
+    this.status = status;
+  }
+}

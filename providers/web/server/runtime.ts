@@ -1,0 +1,72 @@
+/**
+ * What really runs the containers of a backend. The backend decides what is to run (order, restarts, deletion) and keeps
+ * it; a runtime runs single containers, once each, and says how each run ended.
+ */
+import type { Container, Pod } from '../../../src/kube/types.ts';
+import type { LogOptions, PodRef, Resources, Unsupported } from '../../../src/provider/contract.ts';
+
+/** One run of one container. The same three values after a restart of the backend mean the same run. */
+export interface Run {
+  readonly ref: PodRef;
+  readonly container: string;
+  /** 0 for the first. */
+  readonly number: number;
+}
+
+/** What a run needs to know to begin. */
+export interface RunPlan extends Run {
+  readonly pod: Pod;
+  readonly spec: Container;
+  readonly role: ContainerRole;
+  /** May hold secret values. */
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly address: string;
+  /** When it began, in milliseconds since the epoch; undefined for one that is about to. */
+  readonly startedAtMs: number | undefined;
+}
+
+/** `init`: ends before the next begins; `sidecar`: an init container that runs beside the others; `main`: the rest. */
+export type ContainerRole = 'init' | 'sidecar' | 'main';
+
+export interface RunEnd {
+  readonly exitCode: number;
+  readonly finishedAtMs: number;
+  /** @defaultValue Completed or Error, by the exit code */
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+/** Told by the runtime, also within the call that caused it. */
+export interface RunListener {
+  ended(end: RunEnd): void;
+}
+
+export interface Runtime extends AsyncDisposable {
+  readonly kind: string;
+  /** What the machine has, unless the operator says otherwise. */
+  readonly capacity: Resources;
+  /** Said once at the start, for people. */
+  readonly notice: string;
+  /** Fields that this runtime cannot honour. */
+  unsupported(pod: Pod): readonly Unsupported[];
+  /** Throws `NoCapacity` when there is none left. */
+  takeAddress(): string;
+  /** An address that a pod found on disk has. */
+  keepAddress(address: string): void;
+  releaseAddress(address: string): void;
+  /** Begins a run. A run that cannot begin has ended, with the reason. */
+  start(plan: RunPlan, listener: RunListener): void;
+  /**
+   * Finds a run again that an earlier process of this backend began, or was about to. `never` says that it did not
+   * begin and never will. One that ended meanwhile tells its listener.
+   */
+  resume(plan: RunPlan, listener: RunListener): 'found' | 'never';
+  /** Asks the run to end. */
+  stop(run: Run): void;
+  /** Ends the run, whatever it does. */
+  kill(run: Run): void;
+  /** Everything kept of a pod whose runs have all ended, its logs too. */
+  forget(ref: PodRef): void;
+  /** A run's output. Ends with the run; without `follow` at the end of what there is. */
+  log(run: Run, options: Omit<LogOptions, 'previous'>, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
