@@ -1,6 +1,6 @@
 /** The holder's side of a term: what the campaign does with it. Consumers see it as `Term`. */
 import type { Clock } from '../clock.ts';
-import { ageOf, type Stamp, safetyMarginMs, wasSuspended } from './right-to-act.ts';
+import { ageOf, rightToActMs, type Stamp, wasSuspended } from './right-to-act.ts';
 import type { Term, TermEnd } from './term.ts';
 
 export interface OfficeOptions {
@@ -33,7 +33,7 @@ export interface Office extends Term {
 
 export function openOffice(options: OfficeOptions): Office {
   const { clock, zone, epoch, holder, leaderlessMs, ended } = options;
-  const rightMs = options.leaseDurationMs - safetyMarginMs(options.leaseDurationMs);
+  const rightMs = rightToActMs(options.leaseDurationMs);
   const signal = new AbortController();
   const ending = new AbortController();
   const since = clock.monotonic();

@@ -34,3 +34,8 @@ const SUSPENSION_MS = 1_100;
 export function safetyMarginMs(leaseDurationMs: number): number {
   return Math.max(500, leaseDurationMs / 10);
 }
+
+/** For how long after it was sent a renewal gives the right to act. */
+export function rightToActMs(leaseDurationMs: number): number {
+  return leaseDurationMs - safetyMarginMs(leaseDurationMs);
+}

@@ -1,0 +1,47 @@
+/** What standby and leader of one zone share: settings, and what the replica knows of the lock. */
+import type { Clock, Random } from '../clock.ts';
+import type { Logger } from '../log.ts';
+import type { ElectionMetrics } from '../metrics/election.ts';
+import type { Bell } from './bell.ts';
+import type { Candidates } from './candidates.ts';
+import type { ZoneFloor } from './epoch-floor.ts';
+import type { Lock } from './lock.ts';
+import type { Observer } from './observer.ts';
+
+export interface Timing {
+  /** How long others wait for a leader of which they hear nothing. */
+  readonly leaseDurationMs: number;
+  /** How long a leader tries to renew before it steps down. */
+  readonly renewDeadlineMs: number;
+  /** Time from one renewal to the next, and between attempts. */
+  readonly retryPeriodMs: number;
+}
+
+export interface CampaignOptions {
+  readonly zone: string;
+  readonly lock: Lock;
+  readonly floor: ZoneFloor;
+  readonly candidates: Candidates;
+  /** Own holder identity and replica name. */
+  readonly holder: string;
+  readonly replica: string;
+  readonly timing: Timing;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: ElectionMetrics;
+  readonly log: Logger;
+}
+
+export interface Contest extends CampaignOptions {
+  readonly observer: Observer;
+  /** Rings whenever there is news. */
+  readonly bell: Bell;
+}
+
+/** The time for one request, so that one that hangs does not eat the renewal deadline; as in controller-runtime. */
+export function callTimeoutMs({ renewDeadlineMs }: Timing): number {
+  return Math.max(1_000, renewDeadlineMs / 2);
+}
+
+/** Conflicts in a row that are looked into at once: more would be a defect, of ours or of the server. */
+export const QUICK_CONFLICTS = 3;

@@ -1,0 +1,190 @@
+/**
+ * The standby's part of a campaign: it follows the lock, and takes it the moment that it is free and this replica's turn.
+ * It asks by itself when the watch is silent, and never claims upon what it has not heard of lately.
+ */
+import { hasCode, messageOf } from '../errors.ts';
+import { type Contest, callTimeoutMs, QUICK_CONFLICTS } from './contest.ts';
+import { claimAt, freeAt, isOwn, type Standing } from './eligibility.ts';
+import type { LockRecord } from './lock.ts';
+import type { Sighting } from './observer.ts';
+import { ageOf, rightToActMs, type Stamp, stamp } from './right-to-act.ts';
+
+export interface Won {
+  readonly record: LockRecord;
+  /** When the claim was sent. */
+  readonly sent: Stamp;
+  /** Since when nothing was heard of the predecessor; undefined when there was none. */
+  readonly leaderlessMs: number | undefined;
+}
+
+/** What the last term left behind. */
+export interface Aftermath {
+  /** Set when the record vanished under it: when its last renewal was sent. */
+  readonly vanishedUnder: Stamp | undefined;
+  /** The cache of Nodes may lag behind: the epoch has to be read before the next claim. */
+  readonly floorInDoubt: boolean;
+  /** Monotonic time before which this replica claims nothing. */
+  readonly restUntil: number;
+}
+
+export interface Standby {
+  /** A claim was sent of which it is open whether it was carried out. */
+  readonly openClaim: boolean;
+  /** Resolves when the lock was won; with undefined when the signal aborted first. */
+  win(signal: AbortSignal, after: Aftermath): Promise<Won | undefined>;
+}
+
+/** A rank costs as much as a claim and its news take at worst, at random so that two equal ones do not meet. */
+const RANK_DELAY_MS = 300;
+const RANK_DELAY_SPREAD_MS = 200;
+const SAY_AGAIN_MS = 60_000;
+
+export function createStandby(contest: Contest): Standby {
+  const { zone, lock, floor, candidates, holder, replica, timing, clock, random, observer, bell, log } = contest;
+  const { leaseDurationMs, retryPeriodMs } = timing;
+  const rightMs = rightToActMs(leaseDurationMs);
+  const callMs = callTimeoutMs(timing);
+  /** A little more than the time between a leader's renewals, so that a watch that works is not doubled. */
+  const silenceMs = 1.25 * retryPeriodMs;
+  let openClaim = false;
+  let rankDelay: { readonly of: Sighting; readonly ms: number } | undefined;
+  let startedAt: number | undefined;
+  let reachableSince = Number.NEGATIVE_INFINITY;
+  let saidAt = Number.NEGATIVE_INFINITY;
+  let warnedAt = Number.NEGATIVE_INFINITY;
+
+  async function win(signal: AbortSignal, after: Aftermath): Promise<Won | undefined> {
+    startedAt ??= clock.monotonic();
+    let readAt = clock.monotonic();
+    let claimNotBefore = after.restUntil;
+    let { floorInDoubt } = after;
+    let floorRead: { readonly of: Sighting; readonly epoch: number | undefined } | undefined;
+    let failing = false;
+    let conflicts = 0;
+
+    function failed(what: string, error: unknown): void {
+      if (signal.aborted) return;
+      const now = clock.monotonic();
+      failing = true;
+      readAt = now + retryPeriodMs;
+      const again = now - warnedAt < SAY_AGAIN_MS;
+      if (!again) warnedAt = now;
+      log[again ? 'debug' : 'warn']({ lock: lock.name, error: messageOf(error) }, what);
+    }
+
+    while (!signal.aborted) {
+      const { sighting } = observer;
+      const call = { timeoutMs: callMs, signal };
+      const now = clock.monotonic();
+      const silentAt = observer.newsAt + silenceMs;
+      if (sighting === undefined || failing || observer.doubtful || now >= silentAt) {
+        if (now < readAt) {
+          await bell.wait(readAt - now, signal);
+          continue;
+        }
+        try {
+          await observer.read(() => lock.read(call));
+          if (failing) reachableSince = clock.monotonic();
+          failing = false;
+        } catch (error) {
+          failed('the lock cannot be read', error);
+        }
+        continue;
+      }
+      if (otherElection()) {
+        await bell.wait(retryPeriodMs, signal);
+        continue;
+      }
+      if ((sighting.record === undefined || floorInDoubt) && floorRead?.of !== sighting) {
+        try {
+          floorRead = { of: sighting, epoch: await floor.read(call) };
+          floorInDoubt = false;
+        } catch (error) {
+          failed('the Node cannot be read', error);
+        }
+        continue;
+      }
+      const known = Math.max(observer.highestEpoch, floorRead?.epoch ?? 0, floor.cached() ?? 0);
+      const { vanishedUnder } = after;
+      const standing: Standing = {
+        holder,
+        replica,
+        leaseDurationMs,
+        neverLed: sighting.record === undefined && known === 0,
+        mayRecreate: vanishedUnder !== undefined && ageOf(vanishedUnder, clock) < rightMs,
+      };
+      const at = Math.max(dueAt(sighting, standing, now), claimNotBefore);
+      if (at > now) {
+        await bell.wait(Math.min(at, silentAt) - now, signal);
+        continue;
+      }
+      const sent = stamp(clock);
+      claimNotBefore = now + retryPeriodMs;
+      openClaim = true;
+      try {
+        // Without the signal: to know how it ended is worth more than to stop at once.
+        const record = await lock.acquire(sighting.record, known + 1, { timeoutMs: callMs });
+        observer.saw(record);
+        if (signal.aborted) return undefined;
+        if (ageOf(sent, clock) >= rightMs || observer.sighting?.record?.version !== record.version) continue;
+        openClaim = false;
+        return { record, sent, leaderlessMs: leaderless(sighting) };
+      } catch (error) {
+        observer.doubt();
+        readAt = clock.monotonic();
+        if (hasCode(error, 'Conflict', 'NotFound')) {
+          // Somebody wrote first. What is in the lock now decides, not how long ago this claim was.
+          openClaim = false;
+          if (++conflicts <= QUICK_CONFLICTS) claimNotBefore = after.restUntil;
+        } else failed('the claim failed', error);
+      }
+    }
+    return undefined;
+  }
+
+  function leaderless({ record, since, before }: Sighting): number | undefined {
+    const last = record === undefined ? before : { record, since };
+    return last !== undefined && last.record.epoch > 0 ? clock.monotonic() - last.since : undefined;
+  }
+
+  function dueAt(sighting: Sighting, standing: Standing, now: number): number {
+    const free = freeAt(sighting, standing);
+    // Who comes first is asked when it matters, not before: they may be dead by then.
+    if (free > now || isOwn(sighting, standing)) return free;
+    if (rankDelay?.of !== sighting) {
+      rankDelay = { of: sighting, ms: RANK_DELAY_MS + RANK_DELAY_SPREAD_MS * random.next() };
+    }
+    const { record, before } = sighting;
+    const former = record === undefined || record.released ? before?.record.holder : record.holder;
+    return claimAt(sighting, standing, {
+      atHome: candidates.isHome(zone),
+      homeSeen: candidates.homeSeen(zone),
+      rank: candidates.rank(zone, former ? { holder: former, expired: !record?.released } : undefined),
+      rankDelayMs: rankDelay.ms,
+      startedAt: startedAt ?? now,
+      reachableSince,
+    });
+  }
+
+  /** Two kinds of election must not both have a leader. What a replica of the other kind does cannot be seen from here. */
+  function otherElection(): boolean {
+    const other = floor.otherElection();
+    if (other === undefined) return false;
+    const now = clock.monotonic();
+    if (now - saidAt >= SAY_AGAIN_MS) {
+      saidAt = now;
+      log.error(
+        { election: other },
+        'the Node says that its set elects by another kind of lock; no campaign while it does: stop the replicas that are configured so, then remove the annotation zonelet.dev/election',
+      );
+    }
+    return true;
+  }
+
+  return {
+    get openClaim() {
+      return openClaim;
+    },
+    win,
+  };
+}

@@ -1,0 +1,183 @@
+import { Registry } from 'prom-client';
+import { sleep } from '../../../src/clock.ts';
+import { createElection, type Election } from '../../../src/election/election.ts';
+import { epochFloor, mayClaim } from '../../../src/election/epoch-floor.ts';
+import { EPOCH_ANNOTATION, LEADER_ANNOTATION, SET_LABEL } from '../../../src/election/names.ts';
+import type { Term } from '../../../src/election/term.ts';
+import { LEASES, NODES } from '../../../src/kube/resources.ts';
+import { type Logger, silentLogger } from '../../../src/log.ts';
+import { type ElectionMetrics, electionMetrics } from '../../../src/metrics/election.ts';
+import { seededRandom, VirtualClock } from '../../support/virtual-clock.ts';
+import { Cluster, goodLink, type Link } from './cluster.ts';
+import { ReplicaClock } from './replica-clock.ts';
+
+export const SET = 'demo';
+export const timing = { leaseDurationMs: 6_000, renewDeadlineMs: 4_000, retryPeriodMs: 1_000 };
+
+export interface Replica {
+  readonly name: string;
+  readonly clock: ReplicaClock;
+  readonly link: Link;
+  readonly election: Election;
+  readonly metrics: ElectionMetrics;
+  /** Every term that it was given, by zone. */
+  readonly terms: Term[];
+  /** What it did when told to wind down, by zone. */
+  windDownMs: number;
+  /** Resolves when everything has come to its end. */
+  readonly ended: Promise<unknown>;
+  /** SIGTERM. */
+  stop(): void;
+  /** SIGKILL. */
+  kill(): void;
+  /** May it act for the zone right now? A process that is stopped cannot. */
+  acts(zone: string): boolean;
+}
+
+export interface StartOptions {
+  readonly homeZone?: string;
+  readonly uid?: string;
+  readonly log?: Logger;
+  /** Called with each term; when it returns, the term is given up. */
+  readonly lead?: (term: Term) => Promise<void>;
+}
+
+/** Replicas of one set in one process, with a cluster that obeys the test. */
+export class Stage {
+  readonly clock = new VirtualClock();
+  readonly cluster = new Cluster(this.clock);
+  readonly replicas: Replica[] = [];
+  readonly zones: readonly string[];
+  readonly #random;
+
+  constructor(zones: readonly string[] = ['a'], seed = 1) {
+    this.zones = zones;
+    this.#random = seededRandom(seed);
+  }
+
+  start(name: string, options: StartOptions = {}): Replica {
+    const clock = new ReplicaClock(this.clock);
+    const link = goodLink();
+    const client = this.cluster.client(link, clock);
+    const metrics = electionMetrics(new Registry());
+    const { homeZone, uid } = options;
+    const ofSet = { key: SET_LABEL, value: SET };
+    const election = createElection({
+      client,
+      set: SET,
+      namespace: 'default',
+      replica: { name, ...(uid === undefined ? {} : { uid }), ...(homeZone === undefined ? {} : { homeZone }) },
+      bootId: this.#random.uuid(),
+      zones: this.zones.map((zone) => ({ name: zone, nodeName: `node-${zone}` })),
+      timing,
+      leases: this.cluster.informer(LEASES, ofSet, link, clock),
+      nodes: this.cluster.informer(NODES, ofSet, link, clock),
+      clock,
+      random: this.#random,
+      metrics,
+      log: options.log ?? silentLogger,
+    });
+    const zonesStop = new AbortController();
+    const electionStop = new AbortController();
+    const terms: Term[] = [];
+    const current = new Map<string, Term>();
+    const campaign = async (zone: string): Promise<void> => {
+      for await (const term of election.campaign(zone).terms(zonesStop.signal)) {
+        terms.push(term);
+        current.set(zone, term);
+        this.#claimNode(zone, term);
+        if (options.lead !== undefined) await options.lead(term);
+        else await over(term);
+        if (!term.signal.aborted) await sleep(clock, replica.windDownMs, term.signal);
+      }
+    };
+    const running = election.run(electionStop.signal, () => {});
+    const ended = Promise.all(this.zones.map(campaign)).then(() => {
+      electionStop.abort();
+      return running;
+    });
+    const replica: Replica = {
+      name,
+      clock,
+      link,
+      election,
+      metrics,
+      terms,
+      windDownMs: 10,
+      ended,
+      stop: () => zonesStop.abort(),
+      kill: () => clock.freeze(),
+      acts: (zone) => !clock.frozen && (current.get(zone)?.mayAct() ?? false),
+    };
+    this.replicas.push(replica);
+    return replica;
+  }
+
+  /** What a leader does first: the epoch on the Node, with a precondition. */
+  #claimNode(zone: string, term: Term): void {
+    const name = `node-${zone}`;
+    const node = this.cluster.node(name);
+    if (!term.mayAct()) return;
+    const annotations = { [EPOCH_ANNOTATION]: String(term.epoch), [LEADER_ANNOTATION]: term.holder };
+    if (node === undefined)
+      this.cluster.createByHand(NODES, { metadata: { name, labels: { [SET_LABEL]: SET }, annotations } });
+    else if (!mayClaim(node, term.epoch, term.holder))
+      term.lose('superseded', `epoch ${epochFloor(node)} stands on the Node`);
+    else {
+      this.cluster.edit(NODES, name, (object) => {
+        object.metadata = { ...object.metadata, annotations: { ...object.metadata?.annotations, ...annotations } };
+      });
+    }
+  }
+
+  acting(zone: string): Replica[] {
+    return this.replicas.filter((replica) => replica.acts(zone));
+  }
+
+  leader(zone: string): Replica | undefined {
+    return this.acting(zone)[0];
+  }
+
+  leaders(): Record<string, string | undefined> {
+    return Object.fromEntries(this.zones.map((zone) => [zone, this.leader(zone)?.name]));
+  }
+
+  /** Goes on in small steps until it holds; the milliseconds that it took. Throws when it does not come to hold. */
+  async until(what: () => boolean, limitMs: number, stepMs = 10): Promise<number> {
+    const begun = this.clock.monotonic();
+    while (!what()) {
+      if (this.clock.monotonic() - begun >= limitMs) throw new Error(`not so within ${limitMs} ms`);
+      await this.clock.advance(stepMs);
+    }
+    return this.clock.monotonic() - begun;
+  }
+
+  /** Goes on for so long; throws the moment that two replicas may act for one zone. */
+  async advance(ms: number, stepMs = 50): Promise<void> {
+    const end = this.clock.monotonic() + ms;
+    while (this.clock.monotonic() < end) {
+      await this.clock.advance(Math.min(stepMs, end - this.clock.monotonic()));
+      this.checkAlone();
+    }
+  }
+
+  checkAlone(): void {
+    for (const zone of this.zones) {
+      const acting = this.acting(zone);
+      if (acting.length > 1) {
+        const names = acting.map(({ name }) => name).join(' and ');
+        throw new Error(`${names} may both act for zone ${zone} at ${this.clock.monotonic()} ms`);
+      }
+    }
+  }
+}
+
+/** Resolves when the term is over or is to end. */
+export function over(term: Term): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of [term.signal, term.ending]) {
+      if (signal.aborted) resolve();
+      else signal.addEventListener('abort', () => resolve(), { once: true });
+    }
+  });
+}
