@@ -1,0 +1,78 @@
+/** `pods/binding`, and `bindings` of old. Source: pkg/registry/core/pod/storage (BindingREST). */
+import type { V1Binding } from '@kubernetes/client-node';
+import { formatTime } from '../../../kube/micro-time.ts';
+import type { Pod, Wire } from '../../../kube/types.ts';
+import { copyTopologyLabels } from '../admission/topology-labels.ts';
+import { badRequest, conflict, invalid, notFound, notSupported, required } from '../failure.ts';
+import { pods } from '../kinds/pods.ts';
+import { readBody } from '../media-types.ts';
+import type { ServerContext } from '../server-context.ts';
+import { type Call, canonical, decodeAs, isDryRun, subjectOf, workingCopy } from './call.ts';
+
+const CONFLICT_SUBJECT = { group: '', resource: 'pods/binding' };
+
+export function bindPod(server: ServerContext, call: Call): void {
+  const { request, namespace = '' } = call;
+  const body = readBody(request.body, request.headers['content-type']);
+  const object = decodeAs('Binding', 'v1', body, call);
+  const binding = object as unknown as Wire<V1Binding>;
+  const name = call.name ?? object.metadata.name ?? '';
+  if (object.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object');
+  const { target } = binding;
+  const kinds = ['Node', '<empty>'];
+  if ((target.kind ?? '') !== '' && target.kind !== 'Node') {
+    throw invalid({ group: '', resource: 'Binding' }, name, [notSupported('target.kind', target.kind, kinds)]);
+  }
+  if ((target.name ?? '') === '') {
+    throw invalid({ group: '', resource: 'Binding' }, name, [required('target.name')]);
+  }
+  const key = `${namespace}/${name}`;
+  const stored = server.store.collection('pods').get(key);
+  if (stored === undefined) throw notFound(subjectOf(pods), name);
+  const { uid, resourceVersion, annotations, labels } = object.metadata;
+  const { metadata } = stored.object;
+  if (uid !== undefined && uid !== metadata.uid) {
+    throw conflict(
+      CONFLICT_SUBJECT,
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
+    );
+  }
+  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+    throw conflict(
+      CONFLICT_SUBJECT,
+      name,
+      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
+    );
+  }
+  const pod = workingCopy(stored) as Pod;
+  const { spec = { containers: [] }, status = {} } = pod;
+  if (pod.metadata?.deletionTimestamp !== undefined) {
+    throw conflict(CONFLICT_SUBJECT, name, `pod ${name} is being deleted, cannot be assigned to a host`);
+  }
+  if ((spec.nodeName ?? '') !== '') {
+    throw conflict(CONFLICT_SUBJECT, name, `pod ${name} is already assigned to node "${spec.nodeName}"`);
+  }
+  if ((spec.schedulingGates ?? []).length > 0) {
+    throw conflict(CONFLICT_SUBJECT, name, `pod ${name} has non-empty .spec.schedulingGates`);
+  }
+  spec.nodeName = target.name ?? '';
+  delete status.nominatedNodeName;
+  pod.metadata = {
+    ...pod.metadata,
+    annotations: { ...pod.metadata?.annotations, ...annotations },
+    labels: { ...pod.metadata?.labels, ...labels },
+  };
+  copyTopologyLabels(server.store, pod, spec.nodeName);
+  const scheduled = {
+    type: 'PodScheduled',
+    status: 'True',
+    lastTransitionTime: formatTime(server.clock.now()),
+  };
+  pod.status = {
+    ...status,
+    conditions: [...(status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled'), scheduled],
+  };
+  if (isDryRun(call)) return;
+  server.store.put('pods', key, canonical(pods, pod as typeof object));
+}
