@@ -71,6 +71,8 @@ export interface Preference {
   /** Monotonic time since when this replica can see and be seen: its start, or the end of the API server's silence. */
   readonly startedAt: number;
   readonly reachableSince: number;
+  /** By how much replicas that were all cut off may come back one after the other, in milliseconds. */
+  readonly returnSpreadMs: number;
 }
 
 /** The monotonic time at which this replica should claim; never before `freeAt`. */
@@ -78,8 +80,9 @@ export function claimAt(sighting: Sighting, standing: Standing, preference: Pref
   const free = freeAt(sighting, standing);
   if (isOwn(sighting, standing)) return free;
   const { record } = sighting;
-  const { atHome, rank, rankDelayMs } = preference;
-  const inTurn = Math.max(free, preference.reachableSince) + rank * rankDelayMs;
+  const { atHome, rank, rankDelayMs, reachableSince } = preference;
+  const spreadMs = rank > 0 && reachableSince > free ? preference.returnSpreadMs : 0;
+  const inTurn = Math.max(free, reachableSince) + spreadMs + rank * rankDelayMs;
   if (record?.released && record.handOverTo !== undefined) {
     return record.handOverTo === standing.replica ? free : inTurn + HAND_OVER_MS;
   }

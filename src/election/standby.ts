@@ -163,6 +163,7 @@ export function createStandby(contest: Contest): Standby {
       rankDelayMs: rankDelay.ms,
       startedAt: startedAt ?? now,
       reachableSince,
+      returnSpreadMs: retryPeriodMs,
     });
   }
 
