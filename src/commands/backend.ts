@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import type { RuntimeOptions } from '../../providers/web/server/runtimes.ts';
 import { type BackendServerOptions, startBackendServer } from '../../providers/web/server/server.ts';
-import { systemClock } from '../clock.ts';
+import { systemClock, systemRandom } from '../clock.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
 import type { Resources } from '../provider/contract.ts';
@@ -17,6 +18,8 @@ export const backend = defineCommand({
   description: `Serves the web protocol for one zone and runs the pods that a set's leader sends it. Everything that must outlive the process is in the folder --data: after a crash or SIGKILL, start it again with the same options and it goes on where it was.
 
 Runtime "simulated" runs nothing: it keeps the state of pods and gives each an address of 198.18.0.0/15.
+
+Runtime "process" runs each container's command as a process of this machine, WITHOUT ISOLATION: no image, no file system of its own, no limits, all rights of the user that the backend runs as. Use it only for pods that you trust. Containers survive the backend's own death, and it finds their exit codes when it is back. A container without a command, or with a volume mount other than the automatic ServiceAccount token (which is not delivered yet), is refused.
 
 Without --token-file and --client-ca only this machine may call: it listens on loopback addresses only and refuses requests with an Origin or a foreign Host. On any other address it demands the token or a client certificate.
 
@@ -33,8 +36,14 @@ SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them ag
       type: 'string',
       value: 'KIND',
       default: 'simulated',
-      choices: ['simulated'],
-      description: 'What runs the pods.',
+      choices: ['simulated', 'process'],
+      description: 'What runs the pods, see above.',
+    },
+    'pod-address': {
+      type: 'string',
+      value: 'IP',
+      default: '127.0.0.1',
+      description: 'Address of every pod of runtime process: the one where this machine can be reached.',
     },
     data: {
       type: 'string',
@@ -72,6 +81,10 @@ SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them ag
       command: 'zonelet backend --zone zone-a --data ./zone-a',
     },
     {
+      what: 'A zone whose pods are processes of this machine.',
+      command: 'zonelet backend --zone zone-a --data ./zone-a --runtime process',
+    },
+    {
       what: 'For replicas on other machines.',
       command:
         'zonelet backend --zone zone-a --data ./zone-a --listen 0.0.0.0:7101 --token-file token --tls-cert tls.crt --tls-key tls.key',
@@ -83,7 +96,7 @@ SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them ag
     2: 'The command line, or a file that it names, cannot be used.',
   },
   async run(environment, { options }) {
-    const { cwd, stdout } = environment;
+    const { cwd, env, stdout } = environment;
     const log = createLogger({ level: 'info', format: 'json' }).child({ zone: options.zone });
     const stop = Promise.withResolvers<void>();
     using undo = new DisposableStack();
@@ -99,12 +112,13 @@ SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them ag
       return await startBackendServer({
         zone: options.zone,
         ...readListen(options.listen),
-        runtime: { kind: 'simulated' },
+        runtime: readRuntime(options.runtime, options['pod-address'], env.PATH),
         dataFolder: path(options.data),
         ...(options.journal === undefined ? {} : { journalFile: path(options.journal) }),
         ...(options.capacity === undefined ? {} : { capacity: readCapacity(options.capacity) }),
         access,
         clock: systemClock,
+        random: systemRandom,
         log,
       });
     });
@@ -157,6 +171,13 @@ async function readAccess(
       : { tls: { cert: await read('tls-cert', certFile), key: await read('tls-key', keyFile) } }),
     ...(caFile === undefined ? {} : { clientCa: await read('client-ca', caFile) }),
   };
+}
+
+function readRuntime(kind: string, podAddress: string, searchPath = '/usr/local/bin:/usr/bin:/bin'): RuntimeOptions {
+  if (kind === 'simulated') return { kind };
+  if (isIP(podAddress) === 0)
+    throw new UsageError(`option --pod-address: found "${podAddress}", allowed: an IP address`);
+  return { kind: 'process', podAddress, searchPath };
 }
 
 /** `127.0.0.1:7101`, `[::1]:7101`, `localhost:0`. */

@@ -18,7 +18,7 @@ import type {
 } from '../../../src/provider/contract.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import { createPodLife, type PodLife } from './pod-life.ts';
-import { newRecord, observationOf, type PodRecord, runs, viewOf } from './pod-record.ts';
+import { newRecord, observationOf, type PodRecord, podKey, runs, viewOf } from './pod-record.ts';
 import { Fenced, UnsupportedPod } from './refusals.ts';
 import type { Runtime } from './runtime.ts';
 import type { Store } from './store.ts';
@@ -60,7 +60,9 @@ export class Backend {
     this.#options = options;
     this.zone = options.zone;
     this.runtime = options.runtime;
-    for (const record of options.store.found) this.runtime.keepAddress(record.plan.address);
+    this.runtime.keep(
+      options.store.found.map(({ plan }) => ({ pod: podKey(plan.owner, plan.ref.uid), address: plan.address })),
+    );
     const found = options.store.found.map((record) => this.#track(record));
     for (const { life } of found) {
       life.resume();
@@ -267,7 +269,7 @@ export class Backend {
     const last = observationOf(record, this.runtime.kind);
     this.#options.store.remove(record);
     life.leave();
-    this.runtime.forget(ref);
+    this.runtime.forget(podKey(owner, ref.uid));
     this.runtime.releaseAddress(address);
     const wasFull = this.#full();
     const pods = this.#owners.get(owner);

@@ -9,6 +9,7 @@ import {
   endedWell,
   initDone,
   type PodRecord,
+  podKey,
   runs,
   secondsText,
   specOf,
@@ -51,7 +52,7 @@ export interface PodLife {
 export function createPodLife(options: PodLifeOptions): PodLife {
   const { record, runtime, clock } = options;
   const { state } = record;
-  const { ref } = record.plan;
+  const pod = podKey(record.plan.owner, record.plan.ref.uid);
   const restarts = new Map<ContainerRecord, Timer>();
   let killing: Timer | undefined;
   let left = false;
@@ -59,7 +60,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
   let depth = 0;
 
   const runNumber = (container: ContainerRecord, number = container.restartCount): Run => ({
-    ref,
+    pod,
     container: container.name,
     number,
   });
@@ -70,10 +71,9 @@ export function createPodLife(options: PodLifeOptions): PodLife {
     if (spec === undefined) return undefined;
     return {
       ...runNumber(container),
-      pod: plan.pod,
+      resolved: plan,
       spec,
       role: container.role,
-      env: plan.env[container.name] ?? [],
       address: plan.address,
       startedAtMs: container.startedAtMs,
     };

@@ -1,4 +1,5 @@
 /** What the backend keeps of a pod, and what the outside sees of it. Plain data: it is written to disk as it is. */
+import { createHash } from 'node:crypto';
 import type { Container, ContainerState } from '../../../src/kube/types.ts';
 import type { BackendPod, ContainerObservation, PodObservation, ResolvedPod } from '../../../src/provider/contract.ts';
 import type { ContainerRole } from './runtime.ts';
@@ -75,6 +76,11 @@ export function newRecord(plan: PodPlan, epoch: number): PodRecord {
       ],
     },
   };
+}
+
+/** Names the pod among those of every owner, also where two clusters that were copied have the same UIDs. */
+export function podKey(owner: string, uid: string): string {
+  return `${uid}-${createHash('sha256').update(owner).digest('hex').slice(0, 8)}`;
 }
 
 export function specOf({ plan }: PodRecord, name: string): Container | undefined {

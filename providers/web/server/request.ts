@@ -23,6 +23,11 @@ export function targetOf(request: IncomingMessage): Target {
   }
 }
 
+/** UIDs are those of Kubernetes, or as harmless in a file name. */
+export function checkUid(uid: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(uid)) throw invalid('the UID must be letters, digits, dashes, dots');
+}
+
 /** Whose pods a read is about. */
 export function ownerOf(request: IncomingMessage, zone: string): string {
   const asked = header(request, ZONE_HEADER);

@@ -14,7 +14,17 @@ import type {
 import { answer, write } from './answer.ts';
 import type { Backend } from './backend.ts';
 import { Refused } from './refusals.ts';
-import { fenceOf, flag, gracePeriodOf, integer, logOptionsOf, ownerOf, podBodyOf, targetOf } from './request.ts';
+import {
+  checkUid,
+  fenceOf,
+  flag,
+  gracePeriodOf,
+  integer,
+  logOptionsOf,
+  ownerOf,
+  podBodyOf,
+  targetOf,
+} from './request.ts';
 import { streamWatch, streamZone } from './streams.ts';
 
 export interface RouteContext {
@@ -54,7 +64,7 @@ function handlersOf([version, resource, uid, sub, container, last, ...more]: rea
     return SINGLE[resource];
   }
   if (uid === undefined) return { GET: list };
-  if (uid === '') return undefined;
+  checkUid(uid);
   if (sub === undefined) return { GET: get(uid), PUT: create(uid), DELETE: remove(uid) };
   if (sub === 'spec' && container === undefined) return { PUT: update(uid) };
   if (sub === 'containers' && container !== undefined && last === 'log') return { GET: log(uid, container) };

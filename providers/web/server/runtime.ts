@@ -3,11 +3,12 @@
  * it; a runtime runs single containers, once each, and says how each run ended.
  */
 import type { Container, Pod } from '../../../src/kube/types.ts';
-import type { LogOptions, PodRef, Resources, Unsupported } from '../../../src/provider/contract.ts';
+import type { LogOptions, ResolvedPod, Resources, Unsupported } from '../../../src/provider/contract.ts';
 
 /** One run of one container. The same three values after a restart of the backend mean the same run. */
 export interface Run {
-  readonly ref: PodRef;
+  /** Names the pod, among those of every owner; fit for a file name. */
+  readonly pod: string;
   readonly container: string;
   /** 0 for the first. */
   readonly number: number;
@@ -15,11 +16,9 @@ export interface Run {
 
 /** What a run needs to know to begin. */
 export interface RunPlan extends Run {
-  readonly pod: Pod;
+  readonly resolved: ResolvedPod;
   readonly spec: Container;
   readonly role: ContainerRole;
-  /** May hold secret values. */
-  readonly env: readonly { readonly name: string; readonly value: string }[];
   readonly address: string;
   /** When it began, in milliseconds since the epoch; undefined for one that is about to. */
   readonly startedAtMs: number | undefined;
@@ -51,8 +50,8 @@ export interface Runtime extends AsyncDisposable {
   unsupported(pod: Pod): readonly Unsupported[];
   /** Throws `NoCapacity` when there is none left. */
   takeAddress(): string;
-  /** An address that a pod found on disk has. */
-  keepAddress(address: string): void;
+  /** Told once, before anything else: the pods that there are from earlier. What it has of others is left over. */
+  keep(pods: readonly { readonly pod: string; readonly address: string }[]): void;
   releaseAddress(address: string): void;
   /** Begins a run. A run that cannot begin has ended, with the reason. */
   start(plan: RunPlan, listener: RunListener): void;
@@ -66,7 +65,7 @@ export interface Runtime extends AsyncDisposable {
   /** Ends the run, whatever it does. */
   kill(run: Run): void;
   /** Everything kept of a pod whose runs have all ended, its logs too. */
-  forget(ref: PodRef): void;
+  forget(pod: string): void;
   /** A run's output. Ends with the run; without `follow` at the end of what there is. */
   log(run: Run, options: Omit<LogOptions, 'previous'>, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }

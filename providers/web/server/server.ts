@@ -1,10 +1,9 @@
 /** The reference server of the web protocol: one zone's backend behind HTTP. */
-import { randomUUID } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, isIPv6 } from 'node:net';
-import type { Clock } from '../../../src/clock.ts';
+import type { Clock, Random } from '../../../src/clock.ts';
 import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
 import type { Logger } from '../../../src/log.ts';
 import type { Resources } from '../../../src/provider/contract.ts';
@@ -40,6 +39,7 @@ export interface BackendServerOptions {
     readonly clientCa?: string;
   };
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
 }
 
@@ -61,7 +61,7 @@ const MAX_CONNECTIONS = 4096;
 
 /** Listens once everything that was kept is taken up again. Throws `InvalidInput` for options that do not go together. */
 export async function startBackendServer(options: BackendServerOptions): Promise<BackendServer> {
-  const { zone, host, clock, log, dataFolder } = options;
+  const { zone, host, clock, random, log, dataFolder } = options;
   const { tokenFile, tls, clientCa } = options.access ?? {};
   if (clientCa !== undefined && tls === undefined) {
     throw new ZoneletError('InvalidInput', 'client certificates need a server certificate and its key');
@@ -82,14 +82,14 @@ export async function startBackendServer(options: BackendServerOptions): Promise
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
   parts.use(await lockFolder(realpathSync(dataFolder)));
   const store = parts.use(openStore({ folder: dataFolder, zone, runtime: options.runtime.kind }));
-  const runtime = parts.use(createRuntime(options.runtime, { zone, clock, log, dataFolder }));
+  const runtime = parts.use(createRuntime(options.runtime, { zone, clock, random, log, dataFolder }));
   const capacity = { ...runtime.capacity, ...options.capacity };
   const journal = options.journalFile === undefined ? NO_JOURNAL : createJournal(options.journalFile);
   const backend = new Backend({ zone, clock, runtime, store, journal, capacity });
   parts.defer(() => backend.leave());
 
   const stop = new AbortController();
-  const instance = randomUUID();
+  const instance = random.uuid();
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const gone = new AbortController();
     response.once('close', () => gone.abort());

@@ -42,9 +42,9 @@ export function createSimulatedRuntime(zone: string, clock: Clock): Runtime {
   }
 
   function run(plan: RunPlan, listener: RunListener): void {
-    const after = plan.role === 'main' ? exitAfterMs(plan.pod) : undefined;
+    const after = plan.role === 'main' ? exitAfterMs(plan.resolved.pod) : undefined;
     const elapsed = plan.startedAtMs === undefined ? 0 : clock.now() - plan.startedAtMs;
-    const exitCode = Number(plan.pod.metadata?.annotations?.[EXIT_CODE] ?? 0);
+    const exitCode = Number(plan.resolved.pod.metadata?.annotations?.[EXIT_CODE] ?? 0);
     const timer =
       after === undefined ? undefined : clock.setTimer(Math.max(0, after - elapsed), () => end(plan, { exitCode }));
     running.set(keyOf(plan), { listener, timer });
@@ -66,7 +66,9 @@ export function createSimulatedRuntime(zone: string, clock: Clock): Runtime {
     notice: 'simulated: nothing runs, only the state of pods is kept',
     unsupported,
     takeAddress: () => addresses.take(),
-    keepAddress: (address) => addresses.keep(address),
+    keep(pods) {
+      for (const { address } of pods) addresses.keep(address);
+    },
     releaseAddress: (address) => addresses.release(address),
     start: run,
     resume(plan, listener) {
@@ -93,8 +95,8 @@ function silence(end: Promise<void>): AsyncIterable<Uint8Array> {
   return { [Symbol.asyncIterator]: () => ({ next }) };
 }
 
-function keyOf({ ref, container, number }: Run): string {
-  return `${ref.uid}/${container}/${number}`;
+function keyOf({ pod, container, number }: Run): string {
+  return `${pod}/${container}/${number}`;
 }
 
 function exitAfterMs(pod: Pod): number | undefined {

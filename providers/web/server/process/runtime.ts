@@ -1,0 +1,170 @@
+/**
+ * Runs each container's command as a process of this machine. Nothing keeps such a process from anything that the
+ * backend's own user may do: no image, no file system of its own, no limits, the machine's network.
+ */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism, platform, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Clock, Random, Timer } from '../../../../src/clock.ts';
+import { messageOf, ZoneletError } from '../../../../src/errors.ts';
+import type { Logger } from '../../../../src/log.ts';
+import type { Run, RunListener, RunPlan, Runtime } from '../runtime.ts';
+import { readLog } from './log-reader.ts';
+import { LogTimes } from './log-times.ts';
+import { ProcessRun } from './process-run.ts';
+import { giveUp, logFile, readExit, readSupervisor, setAside, startSupervisor } from './supervisor.ts';
+import { unsupportedByProcesses } from './support.ts';
+
+export interface ProcessRuntimeOptions {
+  /** What pods report as theirs: all of them have the machine's. */
+  readonly podAddress: string;
+  /** Where commands are looked for: `PATH`. */
+  readonly searchPath: string;
+  readonly dataFolder: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** How often it is looked at files and processes, in milliseconds: as late may an end or a line be noticed. */
+const POLL_MS = 100;
+/** As many as a kubelet's default. */
+const MAX_PODS = 110;
+
+/** Throws `InvalidInput` on a machine without Linux's /proc. */
+export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
+  const { podAddress, searchPath, clock, random, log } = options;
+  if (platform() !== 'linux') {
+    throw new ZoneletError('InvalidInput', 'runtime process needs Linux: it finds processes again in /proc');
+  }
+  const root = join(options.dataFolder, 'pods');
+  mkdirSync(root, { recursive: true, mode: 0o700 });
+  const runs = new Map<string, ProcessRun>();
+  let poll: Timer | undefined;
+  let closed = false;
+
+  const folderOf = ({ pod, container, number }: Run): string => join(root, pod, container, String(number));
+  const runOf = (run: Run): ProcessRun | undefined => runs.get(folderOf(run));
+
+  function watch(run: ProcessRun): void {
+    runs.set(run.folder, run);
+    run.poll();
+    settle(run);
+    schedule();
+  }
+
+  function settle(run: ProcessRun): void {
+    if (run.over) runs.delete(run.folder);
+  }
+
+  function schedule(): void {
+    if (closed || poll !== undefined || runs.size === 0) return;
+    poll = clock.setTimer(POLL_MS, () => {
+      poll = undefined;
+      for (const run of [...runs.values()]) {
+        run.poll();
+        settle(run);
+      }
+      schedule();
+    });
+  }
+
+  function begin(plan: RunPlan, listener: RunListener): void {
+    const { resolved, spec } = plan;
+    const folder = folderOf(plan);
+    const work = join(root, plan.pod, plan.container, 'work');
+    const failed = (error: unknown): void =>
+      listener.ended({ exitCode: 128, finishedAtMs: clock.now(), reason: 'StartError', message: messageOf(error) });
+    try {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      mkdirSync(work, { recursive: true, mode: 0o700 });
+      forgetRuns(dirname(folder), plan.number);
+      const own = { PATH: searchPath, HOSTNAME: resolved.pod.spec?.hostname ?? resolved.ref.name };
+      const given = (resolved.env[plan.container] ?? []).map(({ name, value }) => [name, value] as const);
+      const child = startSupervisor({
+        folder,
+        command: [...(spec.command ?? []), ...(spec.args ?? [])],
+        env: { ...own, ...Object.fromEntries(given) },
+        cwd: spec.workingDir === undefined || spec.workingDir === '' ? work : spec.workingDir,
+      });
+      child.unref();
+      if (child.pid === undefined) {
+        child.once('error', failed);
+        return;
+      }
+      child.once('error', (error) => log.error({ error: messageOf(error) }, 'a supervisor cannot be signalled'));
+      watch(new ProcessRun(folder, listener, clock, child));
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  /** The logs of the run before this one stay. */
+  function forgetRuns(folder: string, number: number): void {
+    for (const name of readdirSync(folder)) {
+      if (/^\d+$/.test(name) ? Number(name) < number - 1 : name.includes('.given-up-'))
+        removeFolder(join(folder, name));
+    }
+  }
+
+  function removeFolder(folder: string): void {
+    try {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      // Nothing depends on it; it is tried again at the next start.
+      log.warn({ folder, error: messageOf(error) }, 'cannot remove what a pod left behind');
+    }
+  }
+
+  return {
+    kind: 'process',
+    capacity: {
+      cpu: String(availableParallelism()),
+      memory: `${Math.floor(totalmem() / 2 ** 20)}Mi`,
+      pods: String(MAX_PODS),
+    },
+    notice:
+      "process: containers run as processes of this machine WITHOUT ISOLATION, with all rights of this backend's user; they go on running when the backend ends",
+    unsupported: unsupportedByProcesses,
+    takeAddress: () => podAddress,
+    releaseAddress() {},
+
+    keep(pods) {
+      const known = new Set(pods.map(({ pod }) => pod));
+      for (const name of readdirSync(root)) if (!known.has(name)) removeFolder(join(root, name));
+    },
+
+    start: begin,
+
+    resume(plan, listener) {
+      const folder = folderOf(plan);
+      const found = readSupervisor(folder);
+      if (found === 'given-up' || (found === 'absent' && giveUp(folder))) {
+        if (readSupervisor(folder) === 'given-up') setAside(folder, `given-up-${random.uuid()}`);
+        return 'never';
+      }
+      watch(new ProcessRun(folder, listener, clock));
+      return 'found';
+    },
+
+    stop: (run) => runOf(run)?.stop(),
+    kill: (run) => runOf(run)?.kill(),
+    forget: (pod) => removeFolder(join(root, pod)),
+
+    log(run, reading, signal) {
+      const folder = folderOf(run);
+      const live = runs.get(folder);
+      const source = {
+        file: logFile(folder),
+        times: live?.times ?? new LogTimes(folder),
+        ended: () => (live === undefined ? readExit(folder) !== undefined || !runs.has(folder) : live.over),
+      };
+      return readLog(source, reading, clock, signal);
+    },
+
+    async [Symbol.asyncDispose]() {
+      closed = true;
+      poll?.cancel();
+    },
+  };
+}
