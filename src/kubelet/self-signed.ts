@@ -3,6 +3,7 @@
  * replica has a child process make its certificate (`certificates.ts`).
  */
 import { randomBytes, webcrypto } from 'node:crypto';
+import { provideReflectMetadata } from '../reflect-metadata.ts';
 
 export interface SelfSignedOptions {
   readonly commonName: string;
@@ -48,28 +49,5 @@ export async function selfSigned(options: SelfSignedOptions): Promise<ServingCer
   return {
     certificate: certificate.toString('pem'),
     key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
-  };
-}
-
-interface Metadata {
-  getMetadata?(key: unknown, target: object): unknown;
-  getOwnMetadata?(key: unknown, target: object): unknown;
-  defineMetadata?(key: unknown, value: unknown, target: object): void;
-}
-
-/**
- * The library's dependency container refuses to load without these three functions of the old decorator-metadata
- * proposal, although nothing that is used here carries decorators.
- */
-function provideReflectMetadata(): void {
-  const reflect = Reflect as Metadata;
-  if (reflect.getMetadata !== undefined) return;
-  const kept = new WeakMap<object, Map<unknown, unknown>>();
-  const get = (key: unknown, target: object): unknown => kept.get(target)?.get(key);
-  reflect.getMetadata = get;
-  reflect.getOwnMetadata = get;
-  reflect.defineMetadata = (key, value, target) => {
-    const of = kept.get(target) ?? new Map<unknown, unknown>();
-    kept.set(target, of.set(key, value));
   };
 }

@@ -102,13 +102,18 @@ function* fieldsOf(struct: string): Generator<[string, string]> {
   for (const { go, tag } of fields) {
     const json = /json:"([^"]*)"/.exec(tag)?.[1]?.split(',') ?? [];
     const inner = go.replace(/^\*/, '');
+    const number = /protobuf:"\w+,(\d+)/.exec(tag)?.[1];
     if (json.includes('inline')) {
       if (/TypeMeta$/.test(inner))
         yield* [
           ['kind', 'string'],
           ['apiVersion', 'string'],
         ] as [string, string][];
-      else yield* fieldsOf(inner.replace(/^(metav1|v1)\./, ''));
+      else {
+        // In JSON its fields stand among the others; in protobuf it is a message of its own.
+        for (const [name, text] of fieldsOf(inner.replace(/^(metav1|v1)\./, '')))
+          yield [name, text.replace(' #', ` #${number}.`)];
+      }
       continue;
     }
     const name = json[0];
@@ -121,6 +126,7 @@ function* fieldsOf(struct: string): Generator<[string, string]> {
     const key = /patchMergeKey:"([^"]*)"/.exec(tag)?.[1];
     if (strategy.includes('merge')) flags.push(`merge=${key ?? ''}`);
     if (strategy.includes('retainKeys')) flags.push('retainKeys');
+    if (number !== undefined) flags.push(`#${number}`);
     yield [name, [typeText(inner), ...flags].join(' ')];
   }
 }

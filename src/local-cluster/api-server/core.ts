@@ -30,6 +30,8 @@ export interface ApiServerCoreOptions extends TolerationSettings {
   readonly persistence?: {
     readonly journal: (entry: JournalEntry) => void;
     readonly restored: Iterable<JournalEntry>;
+    /** The counter goes on from here, or from the newest of `restored`. */
+    readonly revision: number;
   };
   /** Bearer tokens that are good from the start. */
   readonly staticTokens?: readonly StaticToken[];
@@ -56,7 +58,7 @@ export function createApiServerCore(options: ApiServerCoreOptions): ApiServerCor
   const { clock, random, log = silentLogger, persistence } = options;
   let journal: ((entry: JournalEntry) => void) | undefined;
   const store = createStore({ clock, ...options.history, journal: (entry) => journal?.(entry) });
-  store.restore(persistence?.restored ?? []);
+  store.restore(persistence?.restored ?? [], persistence?.revision ?? 0);
   // What is restored is in the journal already.
   journal = persistence?.journal;
   const tokens = createTokens({ store, clock, random, secret: options.tokenSecret ?? random.uuid() });

@@ -2,8 +2,12 @@
 
 import { isObject, type JsonObject } from './api-object.ts';
 import { badRequest, notAcceptable, unsupportedMediaType } from './failure.ts';
+import { DecodeError } from './schema/decode.ts';
+import { readProtobuf } from './schema/protobuf.ts';
+import type { CoreRequest } from './server-context.ts';
 
 const JSON_TYPE = 'application/json';
+export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
 const PATCH_TYPES = {
   'application/json-patch+json': 'json',
   'application/merge-patch+json': 'merge',
@@ -16,17 +20,24 @@ function mediaType(header: string | undefined): string {
   return (header?.split(';', 1)[0] ?? '').trim().toLowerCase();
 }
 
-/** The object in a body. Throws 415 for anything but JSON, 400 for what is no object. */
-export function readBody(body: string, contentType: string | undefined): JsonObject {
-  const type = mediaType(contentType);
-  if (type !== '' && type !== JSON_TYPE) throw unsupportedMediaType([JSON_TYPE]);
-  const value = parseJson(body);
-  if (!isObject(value)) {
-    throw badRequest(
-      `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go value of type struct`,
-    );
+/** The object in the body of a write: JSON, or protobuf as stock kubectl sends it. Throws 415 and 400. */
+export function readBody({ body, headers }: Pick<CoreRequest, 'body' | 'headers'>): JsonObject {
+  const type = mediaType(headers['content-type']);
+  if (type === PROTOBUF_TYPE) {
+    try {
+      return readProtobuf(Buffer.isBuffer(body) ? body : Buffer.from(body, 'latin1'));
+    } catch (error) {
+      if (error instanceof DecodeError) throw badRequest(error.message);
+      throw error;
+    }
   }
-  return value;
+  if (type !== '' && type !== JSON_TYPE) throw unsupportedMediaType([JSON_TYPE, PROTOBUF_TYPE]);
+  const value = parseJson(body);
+  if (isObject(value)) return value;
+  const what = Array.isArray(value) ? 'array' : typeof value;
+  throw badRequest(
+    `couldn't get version/kind; json parse error: json: cannot unmarshal ${what} into Go value of type struct`,
+  );
 }
 
 /** Throws 415 for what is no patch that is known here, server-side apply included. */
@@ -36,9 +47,9 @@ export function readPatchType(contentType: string | undefined): PatchType {
   return PATCH_TYPES[type as keyof typeof PATCH_TYPES];
 }
 
-export function parseJson(text: string): unknown {
+export function parseJson(body: CoreRequest['body']): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(body.toString());
   } catch (error) {
     throw badRequest(
       `couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : 'no JSON'}`,

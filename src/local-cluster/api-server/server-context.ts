@@ -26,7 +26,8 @@ export interface CoreRequest {
   readonly query: Readonly<Record<string, string>>;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** Text, or the bytes of what is none. */
+  readonly body: string | Buffer;
   /** From a client certificate; undefined: whoever the headers name. */
   readonly user?: User;
   /** Aborts when nobody waits for the answer any more. */

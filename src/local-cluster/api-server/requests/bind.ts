@@ -13,7 +13,7 @@ const CONFLICT_SUBJECT = { group: '', resource: 'pods/binding' };
 
 export function bindPod(server: ServerContext, call: Call): void {
   const { request, namespace = '' } = call;
-  const body = readBody(request.body, request.headers['content-type']);
+  const body = readBody(request);
   const object = decodeAs('Binding', 'v1', body, call);
   const binding = object as unknown as Wire<V1Binding>;
   const name = call.name ?? object.metadata.name ?? '';

@@ -15,7 +15,7 @@ const NAME_ATTEMPTS = 8;
 
 export function createFromRequest(server: ServerContext, call: Call): Stored {
   const { request } = call;
-  const object = decodeObject(call, readBody(request.body, request.headers['content-type']));
+  const object = decodeObject(call, readBody(request));
   const { namespace } = object.metadata;
   if (call.kind.namespaced && namespace !== undefined && namespace !== call.namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');

@@ -33,9 +33,9 @@ const POLICIES = ['Foreground', 'Background', 'Orphan'];
 export function readDeleteOptions({ request }: Call): DeleteOptions {
   const { query } = request;
   let body: JsonObject = {};
-  if (request.body !== '') {
+  if (request.body.length > 0) {
     try {
-      body = decode('DeleteOptions', readBody(request.body, request.headers['content-type']), []);
+      body = decode('DeleteOptions', readBody(request), []);
     } catch (error) {
       if (error instanceof DecodeError) throw badRequest(error.message);
       throw error;

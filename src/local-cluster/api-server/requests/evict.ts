@@ -12,7 +12,7 @@ import { type DeleteOptions, deleteStored } from './delete.ts';
 
 export function evictPod(server: ServerContext, call: Call): void {
   const { request, namespace = '', name = '' } = call;
-  const object = decodeAs('Eviction', 'policy/v1', readBody(request.body, request.headers['content-type']), call);
+  const object = decodeAs('Eviction', 'policy/v1', readBody(request), call);
   if (object.metadata.name !== name) throw badRequest('name in URL does not match name in Eviction object');
   const stored = server.store.collection('pods').get(`${namespace}/${name}`);
   if (stored === undefined) throw notFound(subjectOf(pods), name);

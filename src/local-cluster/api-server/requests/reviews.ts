@@ -105,7 +105,7 @@ function subject({ group }: { group: string }, resource: string): { group: strin
 }
 
 function read(kind: string, { group, version }: { group: string; version: string }, request: CoreRequest) {
-  const body = readBody(request.body, request.headers['content-type']);
+  const body = readBody(request);
   return decodeAs(kind, `${group}/${version}`, body, { request, warnings: [] });
 }
 

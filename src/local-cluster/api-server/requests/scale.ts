@@ -26,7 +26,7 @@ export function scaleRequest(server: ServerContext, call: Call, fields: ScaleFie
   const body =
     request.method === 'PATCH'
       ? readPatch(request)(structuredClone(current) as unknown as JsonObject, 'Scale')
-      : readBody(request.body, request.headers['content-type']);
+      : readBody(request);
   const next = decodeAs('Scale', API_VERSION, body, call);
   checkName(next, name, namespace);
   return JSON.stringify(scaleOf(fields, apply(server, call, fields, stored, next).object));

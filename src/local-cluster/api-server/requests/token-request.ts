@@ -18,7 +18,7 @@ const COLLECTIONS: Readonly<Record<string, string>> = { Pod: 'pods', Secret: 'se
 /** The JSON of the TokenRequest with its status. */
 export function requestToken(server: ServerContext, call: Call): string {
   const { request, namespace = '', name = '' } = call;
-  const object = decodeAs('TokenRequest', API_VERSION, readBody(request.body, request.headers['content-type']), call);
+  const object = decodeAs('TokenRequest', API_VERSION, readBody(request), call);
   const spec = (object as unknown as Wire<AuthenticationV1TokenRequest>).spec ?? {};
   const stored = server.store.collection('serviceaccounts').get(`${namespace}/${name}`);
   if (stored === undefined) throw notFound(subjectOf(serviceAccounts), name);

@@ -19,7 +19,7 @@ export interface Updated {
 export function replaceFromRequest(server: ServerContext, call: Call, part: PartialUpdate | undefined): Updated {
   const { kind, request, namespace } = call;
   const name = call.name ?? '';
-  const next = decodeObject(call, readBody(request.body, request.headers['content-type']));
+  const next = decodeObject(call, readBody(request));
   checkName(next, name, kind.namespaced ? namespace : undefined);
   const old = server.store.collection(qualifiedResource(kind)).get(keyOf(kind, namespace, name));
   const uid = next.metadata.uid ?? '';

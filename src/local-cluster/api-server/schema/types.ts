@@ -8,6 +8,7 @@
  * - `omitzero`: a struct or time that is left out when it was not given
  * - `merge=KEY`: strategic merge patches merge the list by that key (by value when it is empty), or the map
  * - `retainKeys`: strategic merge patches may name the keys that stay
+ * - `#1.2`: its number in protobuf, behind that of the message it is in where JSON has its fields among the others
  */
 import table from './types.json' with { type: 'json' };
 
@@ -39,6 +40,8 @@ export interface Field {
   /** Undefined: strategic merge patches replace the list. */
   readonly mergeKey: string | undefined;
   readonly retainKeys: boolean;
+  /** Numbers from the struct's message to the field. Empty: protobuf has it elsewhere (kind and apiVersion). */
+  readonly protobuf: readonly number[];
 }
 
 export interface Struct {
@@ -78,6 +81,12 @@ function readField(name: string, text: string): Field {
     omitZero: flags.includes('omitzero'),
     mergeKey: flags.find((flag) => flag.startsWith('merge='))?.slice('merge='.length),
     retainKeys: flags.includes('retainKeys'),
+    protobuf: (
+      flags
+        .find((flag) => flag.startsWith('#'))
+        ?.slice(1)
+        .split('.') ?? []
+    ).map(Number),
   };
 }
 

@@ -69,8 +69,8 @@ export interface Store {
   remove(collection: CollectionName, key: string, last: ApiObject): Stored;
   /** Calls `listener` at every change of any collection, after it counts. Returns how to stop that. */
   subscribe(listener: (change: Change) => void): () => void;
-  /** Takes up what a journal kept. Only while the store is empty and nobody listens. */
-  restore(entries: Iterable<JournalEntry>): void;
+  /** Takes up what a journal kept, and goes on counting from `atLeast`. Only while the store is empty and nobody listens. */
+  restore(entries: Iterable<JournalEntry>, atLeast: number): void;
   /** Every object, as journal entries. */
   entries(): Iterable<JournalEntry>;
 }
@@ -125,7 +125,8 @@ export function createStore(options: StoreOptions): Store {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    restore(entries) {
+    restore(entries, atLeast) {
+      revision = Math.max(revision, atLeast);
       for (const { collection: name, key, revision: at, json } of entries) {
         revision = Math.max(revision, at);
         collection(name).restore(

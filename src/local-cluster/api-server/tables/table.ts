@@ -7,16 +7,6 @@ import type { ServerContext } from '../server-context.ts';
 import type { Stored } from '../storage/store.ts';
 import { columnsOf } from './columns.ts';
 
-export interface Column {
-  readonly name: string;
-  readonly type: 'string' | 'integer';
-  /** `name` for the name; `date` for ages. */
-  readonly format?: 'name' | 'date';
-  /** 0: always shown; above: with `-o wide`. */
-  readonly priority?: number;
-  cell(object: ApiObject, nowMs: number): string | number;
-}
-
 interface TableHead {
   readonly resourceVersion?: string;
   readonly continue?: string;
