@@ -3,6 +3,7 @@
  * themselves, so that its findings stand beside the schema's and never repeat them.
  */
 import { isAbsolute } from 'node:path';
+import { safetyMarginMs } from '../election/right-to-act.ts';
 import { type Finding, valueAt, wrongValue } from './explain.ts';
 import { DNS_LABEL, formatDuration, parseDuration } from './syntax.ts';
 
@@ -16,14 +17,6 @@ const OWN_LABELS: Readonly<Record<string, string>> = {
 /** `raw`: the file with its defaults not filled in. */
 export function checkRules(raw: unknown): Finding[] {
   return [...checkElection(raw), ...checkZones(raw), ...checkHomeZone(raw), ...checkPorts(raw)];
-}
-
-/**
- * A leader may act until its lease minus this margin, counted from when its last renewal was sent: room for what is on
- * its way when the time is up, and for clocks that do not run at the same rate.
- */
-export function safetyMarginMs(leaseDurationMs: number): number {
-  return Math.max(500, leaseDurationMs / 10);
 }
 
 function checkElection(raw: unknown): Finding[] {

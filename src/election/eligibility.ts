@@ -7,7 +7,7 @@ import { isEarlierBoot } from './identity.ts';
 import type { Sighting } from './observer.ts';
 
 /** How long a zone is left to its home replica when nobody knows yet who lives: a process starts in less. */
-export const HOME_FIRST_MS = 2_000;
+const HOME_FIRST_MS = 2_000;
 /** How long others stay off a zone that was given up for somebody. */
 const HAND_OVER_MS = 2_000;
 

@@ -30,7 +30,7 @@ export function wasSuspended(then: Stamp, clock: Clock): boolean {
 /** Above the boot clock's resolution everywhere. */
 const SUSPENSION_MS = 1_100;
 
-/** What a holder leaves unused of its lease: for the way of a request, and for clocks that do not run equally fast. */
+/** What a holder leaves unused of its lease: for what is on its way when the time is up, and for clocks that do not run equally fast. */
 export function safetyMarginMs(leaseDurationMs: number): number {
   return Math.max(500, leaseDurationMs / 10);
 }
