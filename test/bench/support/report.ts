@@ -35,7 +35,7 @@ export function asObject({ benchmark, pods, rounds, report }: Run): object {
           ...(figure.floor === undefined
             ? {}
             : { floor: round(figure.floor.value), floorIs: figure.floor.what, ratio: round(ratio(figure)) }),
-          ...(figure.target === undefined ? {} : { target: figure.target, met: meetsTarget(figure) }),
+          ...(figure.target === undefined ? {} : { target: roundedTarget(figure.target), met: meetsTarget(figure) }),
         },
       ]),
     ),
@@ -73,6 +73,10 @@ export function asTable({ benchmark, pods, rounds, report }: Run): string {
 function targetText({ target }: Figure): string {
   if (target === undefined) return '';
   return 'atLeast' in target ? `>= ${text(target.atLeast)}` : `<= ${text(target.atMost)}`;
+}
+
+function roundedTarget(target: NonNullable<Figure['target']>): Figure['target'] {
+  return 'atLeast' in target ? { atLeast: round(target.atLeast) } : { atMost: round(target.atMost) };
 }
 
 function ratio({ value, floor }: Figure): number {
