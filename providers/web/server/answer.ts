@@ -29,8 +29,6 @@ export function answerError(response: ServerResponse, error: unknown): void {
   };
   const status = error instanceof Refused ? error.status : STATUS_OF[code];
   if (status === 401) response.setHeader('www-authenticate', 'Bearer');
-  // The rest of a body that was not read is not worth reading.
-  if (status === 413 || status === 401 || status === 403) response.setHeader('connection', 'close');
   answer(response, status, body);
 }
 

@@ -7,6 +7,8 @@ import { Refused } from './refusals.ts';
 
 /** An API server takes objects of 1.5 MiB; the environment comes on top. */
 const LARGEST_BODY = 4 * 1024 * 1024;
+/** Beyond this the connection is broken off. */
+const LARGEST_READ = 16 * LARGEST_BODY;
 
 export interface Target {
   readonly segments: readonly string[];
@@ -86,9 +88,11 @@ export async function podBodyOf(request: IncomingMessage, uid: string): Promise<
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.byteLength;
-    if (size > LARGEST_BODY) throw new Refused(413, 'InvalidInput', `the body is larger than ${LARGEST_BODY} bytes`);
-    chunks.push(chunk);
+    // Read to its end all the same, or the caller would see a broken connection and no answer.
+    if (size <= LARGEST_BODY) chunks.push(chunk);
+    else if (size > LARGEST_READ) break;
   }
+  if (size > LARGEST_BODY) throw new Refused(413, 'InvalidInput', `the body is larger than ${LARGEST_BODY} bytes`);
   let body: unknown;
   try {
     body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
