@@ -1,7 +1,7 @@
 /** `zonelet demo`: the whole thing on one machine, every part a process of its own, with leaders to kill. */
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { systemClock, systemRandom } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { defineCommand } from './command.ts';
@@ -71,7 +71,7 @@ Without a terminal, or with --script, the story plays by itself: start, pods run
       folder,
       self,
       env,
-      kubeconfig: options.kubeconfig === undefined ? undefined : join(cwd, options.kubeconfig),
+      kubeconfig: options.kubeconfig === undefined ? undefined : resolve(cwd, options.kubeconfig),
       zones: options.zones,
       replicas: options.replicas,
       random: systemRandom,

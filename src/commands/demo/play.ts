@@ -43,14 +43,13 @@ export async function openPlay(options: Staging): Promise<Play> {
     holds: () => boolean | Promise<boolean>,
     onChange?: Observer['onChange'],
   ): Promise<void> =>
-    waitFor(
-      what,
-      () => {
-        failOnDead(stage);
-        return holds();
-      },
-      { clock, limitMs: LIMIT_MS, signal, ...(onChange === undefined ? {} : { onChange }) },
-    );
+    waitFor(what, holds, {
+      clock,
+      limitMs: LIMIT_MS,
+      signal,
+      hopeless: () => deadPart(stage),
+      ...(onChange === undefined ? {} : { onChange }),
+    });
   await using undo = new AsyncDisposableStack();
 
   say(`starting ${stage.describe}`);
@@ -148,8 +147,8 @@ async function deployed(client: KubeClient, { stage, pods }: Staging): Promise<b
 }
 
 /** A part that has ended will not come up by waiting. */
-function failOnDead(stage: Stage): void {
+function deadPart(stage: Stage): Error | undefined {
   const dead = stage.ended();
-  if (dead === undefined) return;
-  throw new ZoneletError('Internal', `${dead.name} has ended; it last said:\n${lastLines(dead, 12)}`);
+  if (dead === undefined) return undefined;
+  return new ZoneletError('Internal', `${dead.name} has ended; it last said:\n${lastLines(dead, 12)}`);
 }

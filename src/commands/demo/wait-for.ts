@@ -1,6 +1,6 @@
 /** Waiting for something to become true, with a limit and a name for what did not come. */
 import type { Clock } from '../../clock.ts';
-import { ZoneletError } from '../../errors.ts';
+import { messageOf, ZoneletError } from '../../errors.ts';
 
 export interface WaitOptions {
   readonly clock: Clock;
@@ -8,6 +8,8 @@ export interface WaitOptions {
   readonly signal: AbortSignal;
   /** Tells when to look again; besides, it is looked at every 100 ms. */
   readonly onChange?: (callback: () => void) => () => void;
+  /** Why it can no longer come true; rejects at once. */
+  readonly hopeless?: () => Error | undefined;
 }
 
 const LOOK_EVERY_MS = 100;
@@ -16,11 +18,12 @@ const LOOK_EVERY_MS = 100;
 export function waitFor(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  { clock, limitMs, signal, onChange }: WaitOptions,
+  { clock, limitMs, signal, onChange, hopeless }: WaitOptions,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const until = clock.monotonic() + limitMs;
     let looking = false;
+    let failure: unknown;
     let timer = clock.setTimer(0, look);
     const unsubscribe = onChange?.(look);
     const end = (settle: () => void): void => {
@@ -37,13 +40,19 @@ export function waitFor(
       looking = true;
       void Promise.resolve()
         .then(holds)
-        .catch(() => false)
+        .catch((error: unknown) => {
+          failure = error;
+          return false;
+        })
         .then((held) => {
           looking = false;
           if (held) return end(resolve);
           if (signal.aborted) return;
+          const obstacle = hopeless?.();
+          if (obstacle !== undefined) return end(() => reject(obstacle));
           if (clock.monotonic() >= until) {
-            const message = `${what}: not there after ${Math.round(limitMs / 1000)} s`;
+            const why = failure === undefined ? '' : `; last: ${messageOf(failure)}`;
+            const message = `${what}: not there after ${Math.round(limitMs / 1000)} s${why}`;
             return end(() => reject(new ZoneletError('Unavailable', message)));
           }
           timer.cancel();
