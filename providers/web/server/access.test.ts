@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { codeOf } from '../../../src/errors.ts';
 import { selfSigned } from '../../../src/kubelet/self-signed.ts';
@@ -23,19 +24,17 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function file(name: string, text: string): Promise<string> {
+async function file(name: string, content: string): Promise<string> {
   const path = join(folder, name);
-  await writeFile(path, text);
+  await writeFile(path, content);
   return path;
 }
 
 /** With any header that a browser might send. */
 function get(url: string, headers: Record<string, string>): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(`${url}/v2/zone`, { headers }, async (response) => {
-      let body = '';
-      for await (const chunk of response) body += chunk;
-      resolve({ status: response.statusCode ?? 0, body });
+    const request = httpRequest(`${url}/v2/zone`, { headers }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
     });
     request.on('error', reject).end();
   });
@@ -122,8 +121,8 @@ describe('with a token', () => {
     expect((await provider.list(OWNER, reading())).pods).toEqual([]);
   });
 
-  it.each(['', '\n', 'two tokens'])('does not start with a file that holds %j', async (text) => {
-    const tokenFile = await file('token', text);
+  it.each(['', '\n', 'two tokens'])('does not start with a file that holds %j', async (content) => {
+    const tokenFile = await file('token', content);
     await expect(startTestServer({ access: { tokenFile } })).rejects.toMatchObject({ code: 'InvalidInput' });
   });
 
