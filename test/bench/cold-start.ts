@@ -1,4 +1,7 @@
-/** How long a new replica takes to have adopted all pods that run, on backends that outlive it. */
+/**
+ * How long a new replica takes to have adopted all pods that run, on backends that outlive it. It leads its home zone at
+ * once; the others it leaves to their home replicas for a moment, should they be starting too.
+ */
 import { join } from 'node:path';
 import { systemRandom } from '../../src/clock.ts';
 import { startChild } from '../../src/commands/demo/child.ts';
@@ -17,7 +20,7 @@ import { startSubject } from './support/subject.ts';
 const ZONES = ['zone-a', 'zone-b', 'zone-c'];
 const LIMIT_MS = 900_000;
 
-type Round = Readonly<Record<'seconds' | 'list' | 'writes', number>>;
+type Round = Readonly<Record<'home' | 'all' | 'list' | 'writes', number>>;
 
 export const coldStart: Benchmark = {
   name: 'cold-start',
@@ -48,24 +51,23 @@ export const coldStart: Benchmark = {
       await subject.leading();
       const takeOvers = await subject.takeOvers();
       await subject.quiet();
-      const seconds = (Math.max(...takeOvers.map(({ at }) => at)) - subject.startedAt) / 1000;
+      const after = takeOvers.map(({ at }) => (at - subject.startedAt) / 1000);
+      const home = Math.min(...after);
+      const all = Math.max(...after);
       const adopted = takeOvers.reduce((sum, each) => sum + each.adopted, 0);
       const writes = (await statusWrites(lab)) - before;
-      lab.say(`round ${round}: ${seconds.toFixed(2)} s, ${adopted} adopted, ${writes} status writes`);
+      lab.say(`round ${round}: ${home.toFixed(2)} s, ${all.toFixed(2)} s; ${adopted} adopted, ${writes} status writes`);
       if (adopted !== context.pods) throw new Error(`${adopted} of ${context.pods} pods were adopted`);
-      rounds.push({ seconds, list, writes });
+      rounds.push({ home, all, list, writes });
       await subject.stop();
     }
     const of = (name: keyof Round): number => medianOf(rounds, name);
+    const list = { what: 'consistent lists of the pods', value: of('list') };
     return {
       rounds,
       figures: [
-        {
-          name: 'start to adopted',
-          value: of('seconds'),
-          unit: 's',
-          floor: { what: 'consistent lists of the pods', value: of('list') },
-        },
+        { name: 'home zone adopted', value: of('home'), unit: 's', floor: list },
+        { name: 'all zones adopted', value: of('all'), unit: 's', floor: list },
         { name: 'status writes', value: of('writes'), unit: 'count', target: { atMost: 0 } },
       ],
     };
