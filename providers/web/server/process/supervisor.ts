@@ -25,7 +25,7 @@ set -C
 printf '%s\\n%s\\n' "$stat" "$boot" >"$dir/supervisor" || exit 0
 set +C
 trap : HUP INT QUIT TERM
-/bin/sh -c 'echo $$ >"$0"; exec "$@"' "$dir/pid" "$@" 2>&3 3>&-
+/bin/sh -c 'exec 2>&3 3>&-; echo $$ >"$0"; exec "$@"' "$dir/pid" "$@"
 echo $? >"$dir/exit"
 kill -KILL 0
 `;
