@@ -42,8 +42,8 @@ SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them ag
     'pod-address': {
       type: 'string',
       value: 'IP',
-      default: '127.0.0.1',
-      description: 'Address of every pod of runtime process: the one where this machine can be reached.',
+      description:
+        'Only for runtime process: the address of every pod, the one where this machine can be reached. Without it 127.0.0.1.',
     },
     data: {
       type: 'string',
@@ -173,11 +173,19 @@ async function readAccess(
   };
 }
 
-function readRuntime(kind: string, podAddress: string, searchPath = '/usr/local/bin:/usr/bin:/bin'): RuntimeOptions {
-  if (kind === 'simulated') return { kind };
-  if (isIP(podAddress) === 0)
+function readRuntime(
+  kind: string,
+  podAddress: string | undefined,
+  searchPath = '/usr/local/bin:/usr/bin:/bin',
+): RuntimeOptions {
+  if (kind === 'simulated') {
+    if (podAddress !== undefined) throw new UsageError('option --pod-address is for --runtime process only');
+    return { kind };
+  }
+  if (podAddress !== undefined && isIP(podAddress) === 0) {
     throw new UsageError(`option --pod-address: found "${podAddress}", allowed: an IP address`);
-  return { kind: 'process', podAddress, searchPath };
+  }
+  return { kind: 'process', podAddress: podAddress ?? '127.0.0.1', searchPath };
 }
 
 /** `127.0.0.1:7101`, `[::1]:7101`, `localhost:0`. */

@@ -77,6 +77,9 @@ export async function startBackendServer(options: BackendServerOptions): Promise
     clientCertificates: clientCa !== undefined,
     clock,
   });
+  if (tls === undefined && !isLoopback(host)) {
+    log.warn({ host }, 'listening without TLS: the token and all that pods are given can be read on the way');
+  }
   await using parts = new AsyncDisposableStack();
   // For this user only: environments may hold secret values.
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 });

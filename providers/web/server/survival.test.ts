@@ -107,7 +107,7 @@ describe('a backend that is killed', () => {
 
   it('loses nothing that it answered, wherever it is cut off', { timeout: 60_000 }, async () => {
     const answered = new Set<string>();
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const backend = await startBackendProcess(args);
       await using _backend = backend;
       const provider = connectTo({ url: backend.url });
@@ -136,10 +136,10 @@ describe('a backend that is killed', () => {
     await using _provider = provider;
     const { pods } = await provider.list(OWNER, reading());
     const uids = pods.map(({ ref }) => ref.uid);
-    expect(answered.size).toBeGreaterThanOrEqual(180);
+    expect(answered.size).toBeGreaterThanOrEqual(120);
     expect(uids).toEqual(expect.arrayContaining([...answered]));
     expect(new Set(pods.flatMap(({ observation }) => observation.podIPs)).size).toBe(pods.length);
-    expect(await provider.create(podOf('late'), operation({ epoch: 2 })).catch(codeOf)).toBe('Fenced');
+    expect(await provider.create(podOf('late'), operation({ epoch: 1 })).catch(codeOf)).toBe('Fenced');
     const accepted = (await journal()).filter(({ op, outcome }) => op === 'create' && outcome === 'accepted');
     expect(new Set(accepted.map(({ uid }) => uid)).size, 'no UID was created twice').toBe(accepted.length);
   });
