@@ -48,7 +48,8 @@ async function kubeconfig(name: string, { cluster, user, context, top }: Parts =
 
 const resolveOne = (file: string) => resolveKubeconfig({ files: [file] }, { PATH: process.env.PATH });
 
-describe('a kubeconfig', () => {
+// Child processes on a busy machine take their time.
+describe('a kubeconfig', { timeout: 60_000 }, () => {
   test('gives server, certificates, names and what to authenticate with', async () => {
     const authority = await createAuthority();
     const { cert, key } = await authority.issue({ CN: 'zonelet' }, Date.UTC(2099, 0, 1));
@@ -139,7 +140,7 @@ describe('a kubeconfig', () => {
   });
 });
 
-describe('credentials', () => {
+describe('credentials', { timeout: 60_000 }, () => {
   test('of a plugin are fetched by a child, with what plugins need, and again before they run out and after a 401', async () => {
     const counter = join(dir, 'counter');
     const plugin = join(dir, 'plugin.cjs');
