@@ -3,7 +3,7 @@
  * wholly within one turn of the event loop, so that what is kept, journalled and answered is always the same.
  */
 import type { Clock } from '../../../src/clock.ts';
-import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
+import { ZoneletError } from '../../../src/errors.ts';
 import type {
   BackendPod,
   CreateOutcome,
@@ -16,10 +16,11 @@ import type {
   Resources,
   ZoneReport,
 } from '../../../src/provider/contract.ts';
-import type { Journal, JournalEntry } from './journal.ts';
+import { createGate, type Gate } from './gate.ts';
+import type { Journal } from './journal.ts';
 import { createPodLife, type PodLife } from './pod-life.ts';
 import { newRecord, observationOf, type PodRecord, podKey, runs, viewOf } from './pod-record.ts';
-import { Fenced, UnsupportedPod } from './refusals.ts';
+import { UnsupportedPod } from './refusals.ts';
 import type { Runtime } from './runtime.ts';
 import type { Store } from './store.ts';
 
@@ -50,6 +51,7 @@ export class Backend {
   readonly zone: string;
   readonly runtime: Runtime;
   readonly #options: BackendOptions;
+  readonly #gate: Gate;
   readonly #owners = new Map<string, Map<string, Tracked>>();
   readonly #subscribers = new Set<Subscriber>();
   readonly #zoneWatchers = new Set<() => void>();
@@ -58,6 +60,7 @@ export class Backend {
 
   constructor(options: BackendOptions) {
     this.#options = options;
+    this.#gate = createGate(options);
     this.zone = options.zone;
     this.runtime = options.runtime;
     this.runtime.keep(
@@ -71,12 +74,12 @@ export class Backend {
   }
 
   claim(fence: Fence): void {
-    this.#journalled('claim', fence, undefined, () => ({ result: undefined, outcome: 'accepted' }));
+    this.#gate.pass('claim', fence, undefined, () => ({ result: undefined, outcome: 'accepted' }));
   }
 
   create(pod: ResolvedPod, fence: Fence): { readonly outcome: CreateOutcome; readonly pod: BackendPod } {
     const { store, clock } = this.#options;
-    return this.#journalled<{ outcome: CreateOutcome; pod: BackendPod }>('create', fence, pod.ref, () => {
+    return this.#gate.pass<{ outcome: CreateOutcome; pod: BackendPod }>('create', fence, pod.ref, () => {
       const there = this.#find(fence.owner, pod.ref.uid);
       if (there !== undefined) {
         const { record } = there.life;
@@ -109,7 +112,7 @@ export class Backend {
   }
 
   update(pod: ResolvedPod, fence: Fence): BackendPod {
-    return this.#journalled('update', fence, pod.ref, () => {
+    return this.#gate.pass('update', fence, pod.ref, () => {
       const there = this.#find(fence.owner, pod.ref.uid);
       if (there === undefined) throw new ZoneletError('NotFound', `there is no pod ${pod.ref.uid}`);
       const unsupported = this.runtime.unsupported(pod.pod);
@@ -127,14 +130,14 @@ export class Backend {
   }
 
   delete(uid: string, gracePeriodSeconds: number, fence: Fence): DeleteResult {
-    const { store, clock } = this.#options;
+    const { store } = this.#options;
     const there = this.#find(fence.owner, uid);
     const ref = there?.life.record.plan.ref ?? { uid, namespace: '', name: '' };
-    return this.#journalled<DeleteResult>('delete', fence, ref, () => {
+    return this.#gate.pass<DeleteResult>('delete', fence, ref, () => {
       if (there === undefined) return { result: { state: 'gone' }, outcome: 'accepted' };
       const { life } = there;
       life.record.state.epoch = fence.epoch;
-      life.stop(clock.now() + gracePeriodSeconds * 1000);
+      life.stop(gracePeriodSeconds * 1000);
       if (life.record.state.containers.some(runs)) {
         store.putState(life.record);
         this.#changed(there);
@@ -167,11 +170,6 @@ export class Backend {
     return this.runtime.log(run, options, signal);
   }
 
-  /** The fence of this owner, if one was ever raised. */
-  fence(owner: string): Pick<Fence, 'epoch' | 'holder'> | undefined {
-    return this.#options.store.fences.get(owner);
-  }
-
   subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
     return () => this.#subscribers.delete(subscriber);
@@ -197,45 +195,6 @@ export class Backend {
   /** Timers stop. What runs goes on running. */
   leave(): void {
     for (const pods of this.#owners.values()) for (const { life } of pods.values()) life.leave();
-  }
-
-  /** Checks the fence, acts, and writes down what came of it, whatever that is. */
-  #journalled<T>(
-    op: JournalEntry['op'],
-    fence: Fence,
-    ref: PodRef | undefined,
-    act: () => { readonly result: T; readonly outcome: 'accepted' | 'adopted' },
-  ): T {
-    const { journal, clock } = this.#options;
-    const entry = {
-      op,
-      epoch: fence.epoch,
-      ...(ref === undefined ? {} : { uid: ref.uid }),
-      ...(ref === undefined || ref.name === '' ? {} : { name: `${ref.namespace}/${ref.name}` }),
-    };
-    let done: ReturnType<typeof act>;
-    try {
-      this.#raise(fence);
-      done = act();
-    } catch (error) {
-      const reason = `${codeOf(error)}: ${messageOf(error)}`;
-      journal.write(clock.now(), { ...entry, outcome: 'refused', reason });
-      throw error;
-    }
-    journal.write(clock.now(), { ...entry, outcome: done.outcome });
-    return done.result;
-  }
-
-  /** Refuses what is stale; what is newer is kept before it is acted on. */
-  #raise({ owner, zone, epoch, holder }: Fence): void {
-    if (zone !== this.zone) {
-      throw new ZoneletError('InvalidInput', `this is the backend of zone ${this.zone}, not of ${zone}`);
-    }
-    const fence = this.#options.store.fences.get(owner);
-    if (fence !== undefined && (epoch < fence.epoch || (epoch === fence.epoch && holder !== fence.holder))) {
-      throw new Fenced({ epoch, holder }, fence);
-    }
-    if (fence === undefined || epoch > fence.epoch) this.#options.store.putFence({ owner, epoch, holder });
   }
 
   #track(record: PodRecord): Tracked {

@@ -3,23 +3,10 @@
  * grace. What is to happen follows from the record alone, so that a backend that was killed goes on where it was.
  */
 import type { Clock, Timer } from '../../../src/clock.ts';
-import {
-  type ContainerRecord,
-  containerID,
-  endedWell,
-  initDone,
-  type PodRecord,
-  podKey,
-  runs,
-  secondsText,
-  specOf,
-} from './pod-record.ts';
+import { type ContainerRecord, endedWell, initDone, type PodRecord, podKey, runs, specOf } from './pod-record.ts';
+import { endRun, isOver } from './restart.ts';
 import type { Run, RunEnd, RunListener, RunPlan, Runtime } from './runtime.ts';
 
-/** First restart at once, then 10 s doubling up to 5 min, forgotten after a run of 10 min: as the kubelet's. */
-const FIRST_BACK_OFF_MS = 10_000;
-const LONGEST_BACK_OFF_MS = 300_000;
-const CALM_RUN_MS = 600_000;
 /** The API's default for `terminationGracePeriodSeconds`. */
 const DEFAULT_GRACE_SECONDS = 30;
 
@@ -41,8 +28,8 @@ export interface PodLife {
   advance(): void;
   /** Restarts the containers whose image is no longer the one wanted. */
   replaceImages(): void;
-  /** Asks everything to end, by then at the latest (milliseconds since the epoch). */
-  stop(killAtMs: number): void;
+  /** Asks everything to end, and kills what has not within so many milliseconds. A longer time than before changes nothing. */
+  stop(withinMs: number): void;
   /** The run whose log is asked for; undefined when there was none. */
   runOf(container: ContainerRecord, previous: boolean): Run | undefined;
   /** Stops its timers. Containers go on running. */
@@ -58,6 +45,11 @@ export function createPodLife(options: PodLifeOptions): PodLife {
   let left = false;
   /** Above 0 while a method of this life runs: what the runtime tells meanwhile belongs to it. */
   let depth = 0;
+
+  const wallAtStart = clock.now();
+  const monotonicAtStart = clock.monotonic();
+  /** Times on disk are wall times, but a step of the wall clock must not make a kill or a restart wait. */
+  const now = (): number => wallAtStart + clock.monotonic() - monotonicAtStart;
 
   const runNumber = (container: ContainerRecord, number = container.restartCount): Run => ({
     pod,
@@ -117,48 +109,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
   }
 
   function ended(container: ContainerRecord, end: RunEnd): void {
-    if (!runs(container)) return;
-    const { startedAtMs = end.finishedAtMs } = container;
-    const { exitCode, reason = exitCode === 0 ? 'Completed' : 'Error', message } = end;
-    container.end = {
-      terminated: {
-        exitCode,
-        reason,
-        startedAt: secondsText(startedAtMs),
-        finishedAt: secondsText(Math.max(startedAtMs, end.finishedAtMs)),
-        containerID: containerID(record, container, runtime.kind),
-        ...(message === undefined ? {} : { message }),
-      },
-    };
-    container.phase = 'ended';
-    const replaced = container.replace === true;
-    delete container.replace;
-    delete container.killByMs;
-    if (state.deleting || !(replaced || isToRestart(container, exitCode))) return;
-    if (end.finishedAtMs - startedAtMs >= CALM_RUN_MS) container.crashes = 0;
-    const crashes = replaced ? 0 : container.crashes++;
-    if (crashes > 0) {
-      container.restDelayMs = Math.min(FIRST_BACK_OFF_MS * 2 ** (crashes - 1), LONGEST_BACK_OFF_MS);
-      container.restartAtMs = end.finishedAtMs + container.restDelayMs;
-    } else {
-      delete container.restDelayMs;
-      container.restartAtMs = end.finishedAtMs;
-    }
-    container.phase = 'resting';
-  }
-
-  function isToRestart(container: ContainerRecord, exitCode: number): boolean {
-    const policy = container.role === 'sidecar' ? 'Always' : (record.plan.pod.spec?.restartPolicy ?? 'Always');
-    if (container.role === 'sidecar') return !isOver();
-    // An init container that ended well is done, whatever the policy.
-    if (container.role === 'init' && exitCode === 0) return false;
-    return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
-  }
-
-  /** Nothing but sidecars has anything left to do. */
-  function isOver(): boolean {
-    const failed = state.containers.some((one) => one.role === 'init' && one.phase === 'ended' && !endedWell(one));
-    return failed || state.containers.every(({ role, phase }) => role !== 'main' || phase === 'ended');
+    if (runs(container)) endRun(record, container, end, runtime.kind, now());
   }
 
   /** Does everything that is to be done now; each round may make more possible. */
@@ -169,10 +120,9 @@ export function createPodLife(options: PodLifeOptions): PodLife {
 
   /** One step of a pod that is to run; false when there is none now. */
   function proceed(): boolean {
-    const now = clock.now();
-    if (isOver()) return endSidecars();
+    if (isOver(record)) return endSidecars();
     for (const container of state.containers) {
-      if (container.phase === 'resting' && (container.restartAtMs ?? 0) <= now) {
+      if (container.phase === 'resting' && (container.restartAtMs ?? 0) <= now()) {
         container.restartCount++;
         if (container.end !== undefined) container.before = container.end;
         begin(container);
@@ -196,7 +146,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
     for (const container of state.containers) {
       if (container.phase === 'resting') container.phase = 'ended';
       if (!runs(container)) continue;
-      container.killByMs ??= clock.now() + graceMs();
+      container.killByMs ??= now() + graceMs();
       runtime.stop(runNumber(container));
     }
     return false;
@@ -209,10 +159,9 @@ export function createPodLife(options: PodLifeOptions): PodLife {
   /** One step of a pod that is to end. */
   function end(): boolean {
     for (const container of state.containers) if (container.phase === 'resting') container.phase = 'ended';
-    const now = clock.now();
     const running = state.containers.filter(runs);
     if (running.length === 0) return false;
-    if ((state.killAtMs ?? 0) <= now) {
+    if ((state.killAtMs ?? 0) <= now()) {
       for (const container of running) runtime.kill(runNumber(container));
       return false;
     }
@@ -228,18 +177,18 @@ export function createPodLife(options: PodLifeOptions): PodLife {
     restarts.clear();
     killing?.cancel();
     killing = undefined;
-    const wait = (atMs: number): Timer => clock.setTimer(Math.max(0, atMs - clock.now()), () => within(() => {}));
+    const wait = (atMs: number): Timer => clock.setTimer(Math.max(0, atMs - now()), () => within(() => {}));
     for (const container of state.containers) {
       if (container.phase === 'resting') restarts.set(container, wait(container.restartAtMs ?? 0));
       else if (container.killByMs !== undefined && runs(container)) {
         const run = runNumber(container);
         restarts.set(
           container,
-          clock.setTimer(Math.max(0, container.killByMs - clock.now()), () => runtime.kill(run)),
+          clock.setTimer(Math.max(0, container.killByMs - now()), () => runtime.kill(run)),
         );
       }
     }
-    if (state.deleting && state.killAtMs !== undefined && state.killAtMs > clock.now() && state.containers.some(runs)) {
+    if (state.deleting && state.killAtMs !== undefined && state.killAtMs > now() && state.containers.some(runs)) {
       killing = wait(state.killAtMs);
     }
   }
@@ -290,7 +239,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
             continue;
           }
           container.replace = true;
-          container.killByMs = clock.now() + graceMs();
+          container.killByMs = now() + graceMs();
           options.keep();
           runtime.stop(runNumber(container));
         }
@@ -300,11 +249,11 @@ export function createPodLife(options: PodLifeOptions): PodLife {
       }
     },
 
-    stop(killAtMs) {
+    stop(withinMs) {
       depth++;
       try {
         state.deleting = true;
-        state.killAtMs = Math.min(state.killAtMs ?? Number.POSITIVE_INFINITY, killAtMs);
+        state.killAtMs = Math.min(state.killAtMs ?? Number.POSITIVE_INFINITY, now() + withinMs);
         options.keep();
         settle();
       } finally {
