@@ -1,12 +1,41 @@
 import { defineConfig } from 'vitest/config';
 
-/** Everything `npm test` runs. The suites that need a real control plane are chosen by `test:kubernetes`. */
+/** What `npm test` runs, all of it on the embedded API server. */
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/..`,
-    include: ['test/**/*.test.ts', 'providers/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/kubernetes/real/**'],
     pool: 'forks',
-    testTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'zonelet',
+          include: ['test/unit/**/*.test.ts', 'providers/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // The embedded API server always, a real one where its programs are.
+          name: 'contract',
+          include: ['test/kubernetes/contract/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'scenarios',
+          include: ['test/scenarios/**/*.test.ts'],
+          env: { ZONELET_TEST_CLUSTER: 'embedded' },
+          // Processes start and leases run out; how quick that is, is for the benchmarks to say.
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
   },
 });
