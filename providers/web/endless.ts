@@ -5,7 +5,7 @@ import { createJsonLines } from './json-lines.ts';
 import { HEARTBEAT_INTERVAL_MS } from './protocol.ts';
 
 /** Three heartbeats lost: the connection is dead, whatever TCP thinks of it. In milliseconds. */
-export const STALL_MS = 3 * HEARTBEAT_INTERVAL_MS;
+const STALL_MS = 3 * HEARTBEAT_INTERVAL_MS;
 /** Before the first try again; doubled each time up to the longest, begun anew once something came. In milliseconds. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;

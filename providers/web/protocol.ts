@@ -9,7 +9,6 @@ import type {
   CreateOutcome,
   Fence,
   PodObservation,
-  ResolvedPod,
   Unsupported,
   WatchEvent,
   ZoneReport,
@@ -32,9 +31,6 @@ export const LINES_TYPE = 'application/x-ndjson';
 
 /** A stream is never silent for longer than this, in milliseconds: a heartbeat or a report comes in between. */
 export const HEARTBEAT_INTERVAL_MS = 5000;
-
-/** Body of `PUT /v2/pods/{uid}` and `PUT /v2/pods/{uid}/spec`. */
-export type PodBody = ResolvedPod;
 
 /** Answer to a create: 201 `created`, 200 `adopted`. */
 export interface CreateAnswer {

@@ -93,7 +93,14 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         return;
       }
       child.once('error', (error) => log.error({ error: messageOf(error) }, 'a supervisor cannot be signalled'));
-      watch(new ProcessRun(folder, listener, clock, child));
+      const run = new ProcessRun(folder, listener, clock, child);
+      watch(run);
+      // Sooner than the next look; a run found after a restart of the backend is no child and has to wait for that.
+      child.once('exit', () => {
+        if (closed) return;
+        run.poll();
+        settle(run);
+      });
     } catch (error) {
       failed(error);
     }
