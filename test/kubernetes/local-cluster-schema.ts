@@ -10,7 +10,6 @@ const [modules = '', version = ''] = process.argv.slice(2);
 
 /** Later ones win where two files have a type of one name. */
 const FILES = [
-  'apimachinery@V/pkg/apis/meta/v1/types.go',
   'api@V/autoscaling/v1/types.go',
   'api@V/policy/v1/types.go',
   'api@V/authorization/v1/types.go',
@@ -18,6 +17,7 @@ const FILES = [
   'api@V/coordination/v1/types.go',
   'api@V/apps/v1/types.go',
   'api@V/core/v1/types.go',
+  'apimachinery@V/pkg/apis/meta/v1/types.go',
 ];
 const ROOTS = [
   'Binding ConfigMap DeleteOptions Deployment Event Eviction Lease Namespace Node Pod ReplicaSet Scale Secret',

@@ -86,6 +86,11 @@ export function internal(message: string): Failure {
   return new Failure(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
 }
 
+/** An error that the API server passes on without a reason. */
+export function plainError(message: string): Failure {
+  return new Failure(500, '', message);
+}
+
 export function unauthorized(): Failure {
   return new Failure(401, 'Unauthorized', 'Unauthorized');
 }
@@ -105,8 +110,8 @@ export function unsupportedMediaType(accepted: readonly string[]): Failure {
 }
 
 export function notAcceptable(accepted: readonly string[]): Failure {
-  const message = `only the following media types are accepted: ${accepted.join(', ')}`;
-  return new Failure(406, 'NotAcceptable', message);
+  const message = `406: Not Acceptable\n\nAvailable representations: ${accepted.join(', ')}`;
+  return new Failure(406, 'NotAcceptable', message, {});
 }
 
 /** A position in a list or watch that is gone. */

@@ -1,7 +1,7 @@
 /** What clients may send and what they may ask for. */
 
 import { isObject, type JsonObject } from './api-object.ts';
-import { badRequest, notAcceptable, unsupportedMediaType } from './failure.ts';
+import { badRequest, Failure, notAcceptable, unsupportedMediaType } from './failure.ts';
 import { DecodeError } from './schema/decode.ts';
 import { readProtobuf } from './schema/protobuf.ts';
 import type { CoreRequest } from './server-context.ts';
@@ -43,7 +43,10 @@ export function readBody({ body, headers }: Pick<CoreRequest, 'body' | 'headers'
 /** Throws 415 for what is no patch that is known here, server-side apply included. */
 export function readPatchType(contentType: string | undefined): PatchType {
   const type = mediaType(contentType);
-  if (!Object.hasOwn(PATCH_TYPES, type)) throw unsupportedMediaType(Object.keys(PATCH_TYPES));
+  if (type.startsWith('application/apply-patch+')) throw unsupportedMediaType(Object.keys(PATCH_TYPES));
+  if (!Object.hasOwn(PATCH_TYPES, type)) {
+    throw new Failure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+  }
   return PATCH_TYPES[type as keyof typeof PATCH_TYPES];
 }
 

@@ -7,8 +7,9 @@ import { forbidden, methodNotAllowed, notFound, pathNotFound } from './failure.t
 import { type Kind, type PartialUpdate, qualifiedResource } from './kinds/kind.ts';
 import { namespaceFinalize } from './kinds/namespaces.ts';
 import { pods } from './kinds/pods.ts';
-import { findKind } from './kinds/served-kinds.ts';
+import { findKind, isServed } from './kinds/served-kinds.ts';
 import { negotiate } from './media-types.ts';
+import { text } from './path-requests.ts';
 import { podLogs } from './pod-logs.ts';
 import type { ResourceTarget } from './request-target.ts';
 import { bindPod } from './requests/bind.ts';
@@ -50,6 +51,7 @@ export async function resourceRequest(
     bindPod(server, { kind: pods, namespace, name: undefined, request, warnings });
     return jsonResponse(201, SUCCESS, warnings);
   }
+  if (!isServed(group, version)) return text(404, '404 page not found\n');
   const kind = findKind(group, version, resource);
   if (kind === undefined || (namespace !== undefined && !kind.namespaced)) throw pathNotFound();
   if (kind.namespaced && namespace === undefined && name !== undefined) throw pathNotFound();

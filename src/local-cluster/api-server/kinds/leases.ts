@@ -1,7 +1,7 @@
 /** Source: pkg/registry/coordination/lease, pkg/apis/coordination/validation. */
 import type { Lease } from '../../../kube/types.ts';
 import type { ApiObject } from '../api-object.ts';
-import { type FieldProblem, forbiddenField, invalidValue } from '../failure.ts';
+import { type FieldProblem, invalidValue } from '../failure.ts';
 import { dnsSubdomain } from '../validation/names.ts';
 import { type Kind, ordinary } from './kind.ts';
 
@@ -16,19 +16,22 @@ export const leases: Kind = {
   nameCheck: dnsSubdomain,
   allowCreateOnUpdate: true,
   allowUnconditionalUpdate: false,
+  complete(object: ApiObject) {
+    const { spec } = object as Lease;
+    // Coordinated leader election is off by default: its fields are dropped.
+    delete spec?.strategy;
+    delete spec?.preferredHolder;
+  },
   problems(object: ApiObject) {
     const { spec } = object as Lease;
     const problems: FieldProblem[] = [];
-    const { leaseDurationSeconds, leaseTransitions, strategy, preferredHolder } = spec ?? {};
+    const { leaseDurationSeconds, leaseTransitions } = spec ?? {};
     if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0) {
       problems.push(invalidValue('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0'));
     }
     if (leaseTransitions !== undefined && leaseTransitions < 0) {
       const why = 'must be greater than or equal to 0';
       problems.push(invalidValue('spec.leaseTransitions', leaseTransitions, why));
-    }
-    if (preferredHolder !== undefined && preferredHolder !== '' && (strategy ?? '') === '') {
-      problems.push(forbiddenField('spec.preferredHolder', 'may only be specified if `strategy` is defined'));
     }
     return problems;
   },

@@ -45,11 +45,12 @@ export const nodes: Kind = {
 function nodeUpdateProblems(next: ApiObject, old: ApiObject): FieldProblem[] {
   const { spec = {}, status } = next as Node;
   const { spec: oldSpec = {} } = old as Node;
-  const problems: FieldProblem[] = [];
+  const problems = featureProblems(status?.declaredFeatures ?? []);
   const seen = new Set<string>();
   for (const [i, address] of (status?.addresses ?? []).entries()) {
     const key = `${address.type} ${address.address}`;
-    if (seen.has(key)) problems.push(duplicate(`status.addresses[${i}]`, address));
+    if (seen.has(key))
+      problems.push(duplicate(`status.addresses[${i}]`, { Type: address.type, Address: address.address }));
     seen.add(key);
   }
   if ((oldSpec.podCIDRs?.length ?? 0) > 0 && immutableField('', spec.podCIDRs, oldSpec.podCIDRs).length > 0) {
@@ -78,7 +79,7 @@ function taintProblems(taints: readonly Taint[]): FieldProblem[] {
     if (seen.has(same)) {
       problems.push({
         ...duplicate(path, { key, value, effect }),
-        message: `Duplicate value: {"key":"${key}","effect":"${effect}"}: taints must be unique by key and effect pair`,
+        message: `Duplicate value: ${JSON.stringify({ Key: key, Value: value ?? '', Effect: effect, TimeAdded: null })}: taints must be unique by key and effect pair`,
       });
     }
     seen.add(same);

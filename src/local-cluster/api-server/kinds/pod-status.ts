@@ -1,4 +1,5 @@
 /** `pods/status`. Source: pkg/registry/core/pod/strategy.go (podStatusStrategy), ValidatePodStatusUpdate. */
+import { isIP } from 'node:net';
 import type { ContainerStatus, Pod } from '../../../kube/types.ts';
 import { type FieldProblem, forbiddenField, invalidValue } from '../failure.ts';
 import { immutableField } from '../validation/metadata.ts';
@@ -37,6 +38,12 @@ export const podStatus: PartialUpdate = {
     if (before.qosClass !== undefined)
       problems.push(...immutableField('status.qosClass', status.qosClass, before.qosClass));
     for (const list of ['podIPs', 'hostIPs'] as const) {
+      for (const [i, { ip }] of (status[list] ?? []).entries()) {
+        if (isIP(ip) === 0) {
+          const why = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+          problems.push(invalidValue(`status.${list}[${i}]${list === 'podIPs' ? '' : '.ip'}`, ip, why));
+        }
+      }
       const single = list === 'podIPs' ? status.podIP : status.hostIP;
       const first = status[list]?.[0]?.ip;
       if (first !== undefined && single !== undefined && first !== single) {

@@ -1,4 +1,5 @@
 /** Source: pkg/registry/core/pod/strategy.go, pkg/apis/core/validation (ValidatePodCreate, ValidatePodUpdate). */
+import { formatTime } from '../../../kube/micro-time.ts';
 import type { Pod } from '../../../kube/types.ts';
 import { sameJson } from '../api-object.ts';
 import { type FieldProblem, forbiddenField, invalidValue } from '../failure.ts';
@@ -45,18 +46,18 @@ export const pods: Kind = {
     completePodSpec(spec);
     completePodOnly(spec);
   },
-  prepareCreate(object) {
+  prepareCreate(object, { clock }) {
     const pod = object as Pod;
     const gated = (pod.spec?.schedulingGates ?? []).length > 0;
     pod.status = {
       phase: 'Pending',
       ...(pod.spec === undefined ? {} : { qosClass: qualityOfService(pod.spec) }),
-      ...(gated ? { conditions: [GATED] } : {}),
+      ...(gated ? { conditions: [{ ...GATED, lastTransitionTime: formatTime(clock.now()) }] } : {}),
     };
   },
   problems(object) {
     const { spec } = object as Pod;
-    return spec === undefined ? [] : podSpecProblems(spec, 'spec');
+    return spec === undefined ? [] : [...podSpecProblems(spec, 'spec'), ...gateProblems(spec)];
   },
   prepareUpdate(next, old) {
     (next as Pod).status = (old as Pod).status ?? {};
@@ -82,6 +83,11 @@ const GATED = {
   reason: 'SchedulingGated',
   message: 'Scheduling is blocked due to non-empty scheduling gates',
 } as const;
+
+function gateProblems({ nodeName = '', schedulingGates = [] }: PodSpec): FieldProblem[] {
+  if (nodeName === '' || schedulingGates.length === 0) return [];
+  return [forbiddenField('spec.nodeName', 'cannot be set until all schedulingGates have been cleared')];
+}
 
 function specUpdateProblems(spec: PodSpec, old: PodSpec): FieldProblem[] {
   if (sameJson(spec, old)) return [];

@@ -29,3 +29,9 @@ export function findKind(group: string, version: string, plural: string): Kind |
 export const SERVED_VERSIONS: ReadonlyMap<string, readonly Kind[]> = Map.groupBy(SERVED_KINDS, ({ group, version }) =>
   group === '' ? version : `${group}/${version}`,
 );
+
+/** Whether anything of that group and version is here; the groups of reviews are those of nothing else. */
+export function isServed(group: string, version: string): boolean {
+  if (group === 'authentication.k8s.io' || group === 'authorization.k8s.io') return version === 'v1';
+  return SERVED_KINDS.some((kind) => kind.group === group && kind.version === version);
+}

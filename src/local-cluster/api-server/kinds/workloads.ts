@@ -136,15 +136,17 @@ function workloadProblems(object: ApiObject): FieldProblem[] {
   if (minReadySeconds < 0) {
     problems.push(invalidValue('spec.minReadySeconds', minReadySeconds, 'must be greater than or equal to 0'));
   }
-  if (selector === undefined || selector === null) problems.push(required('spec.selector'));
+  const mismatch = invalidValue(
+    'spec.template.metadata.labels',
+    template?.metadata?.labels ?? null,
+    '`selector` does not match template `labels`',
+  );
+  if (selector === undefined || selector === null) problems.push(required('spec.selector'), mismatch);
   else {
     problems.push(...labelProblems(selector.matchLabels, 'spec.selector.matchLabels'));
     const count = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length;
     if (count === 0) problems.push(invalidValue('spec.selector', selector, 'empty selector is invalid for deployment'));
-    else if (!structuredSelector(selector)(template?.metadata?.labels)) {
-      const why = '`selector` does not match template `labels`';
-      problems.push(invalidValue('spec.template.metadata.labels', template?.metadata?.labels ?? null, why));
-    }
+    else if (!structuredSelector(selector)(template?.metadata?.labels)) problems.push(mismatch);
   }
   const pod = template?.spec;
   if (pod === undefined) return [...problems, required('spec.template.spec')];
@@ -189,7 +191,8 @@ function strategyProblems({ spec }: Deployment): FieldProblem[] {
       const why = 'may not be 0 when `maxSurge` is 0';
       problems.push(invalidValue('spec.strategy.rollingUpdate.maxUnavailable', rollingUpdate?.maxUnavailable, why));
     }
-  } else problems.push(notSupported('spec.strategy.type', type, ['Recreate', 'RollingUpdate']));
+  } else
+    problems.push(notSupported('spec.strategy', { Type: type, RollingUpdate: null }, ['Recreate', 'RollingUpdate']));
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec ?? {};
   if (deadline !== undefined && deadline <= minReadySeconds) {
     problems.push(invalidValue('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'));

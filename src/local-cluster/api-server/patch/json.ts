@@ -14,7 +14,10 @@ const MAX_OPERATIONS = 10_000;
 
 /** The document after the patch; `document` itself is not changed. */
 export function applyJsonPatch(document: JsonObject, patch: unknown): JsonObject {
-  if (!Array.isArray(patch)) throw badRequest('json: cannot unmarshal object into Go value of type jsonpatch.Patch');
+  if (!Array.isArray(patch))
+    throw badRequest(
+      'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+    );
   if (patch.length > MAX_OPERATIONS) {
     throw new Failure(
       413,
@@ -124,7 +127,9 @@ function missing(op: string, path: readonly string[]): Failure {
   return unprocessable(`${op} operation does not apply: doc is missing path: /${path.join('/')}: missing value`);
 }
 
-/** What a patch cannot be applied to: 422, reason Invalid. */
+/** What a patch cannot be applied to: 422, reason Invalid. The API server keeps the reason to itself. */
 function unprocessable(why: string): Failure {
-  return new Failure(422, 'Invalid', `the server rejected our request due to an error in our request: ${why}`, {});
+  const failure = new Failure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
+  failure.cause = why;
+  return failure;
 }

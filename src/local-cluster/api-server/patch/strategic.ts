@@ -3,7 +3,7 @@
  * Source: k8s.io/apimachinery pkg/util/strategicpatch; which list merges how stands in the schema.
  */
 import { isObject, type JsonObject, sameJson } from '../api-object.ts';
-import { badRequest } from '../failure.ts';
+import { badRequest, plainError } from '../failure.ts';
 import { type Field, type FieldType, type Struct, structNamed } from '../schema/types.ts';
 
 const DIRECTIVE = '$patch';
@@ -86,7 +86,7 @@ function mergeList(current: unknown, patch: readonly unknown[], field: Field | u
     if (!isObject(item)) throw badRequest(`an element of ${field?.name} in the patch is no object`);
     const id = item[key];
     if (id === undefined) {
-      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${key}`);
+      throw plainError(`map: ${goMap(item)} does not contain declared merge key: ${key}`);
     }
     const at = result.findIndex((old) => isObject(old) && sameJson(old[key], id));
     const directive = item[DIRECTIVE];
@@ -143,4 +143,10 @@ function omit(object: JsonObject, key: string): JsonObject {
 
 function unknownDirective(directive: unknown): Error {
   return badRequest(`unrecognized patch directive: ${JSON.stringify(directive)}`);
+}
+
+/** As Go prints a map. */
+function goMap(item: JsonObject): string {
+  const keys = Object.keys(item).sort();
+  return `map[${keys.map((key) => `${key}:${typeof item[key] === 'string' ? item[key] : JSON.stringify(item[key])}`).join(' ')}]`;
 }

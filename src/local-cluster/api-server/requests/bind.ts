@@ -3,7 +3,7 @@ import type { V1Binding } from '@kubernetes/client-node';
 import { formatTime } from '../../../kube/micro-time.ts';
 import type { Pod, Wire } from '../../../kube/types.ts';
 import { copyTopologyLabels } from '../admission/topology-labels.ts';
-import { badRequest, conflict, invalid, notFound, notSupported, required } from '../failure.ts';
+import { badRequest, conflict, notFound, notSupported, plainError } from '../failure.ts';
 import { pods } from '../kinds/pods.ts';
 import { readBody } from '../media-types.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -21,10 +21,10 @@ export function bindPod(server: ServerContext, call: Call): void {
   const { target } = binding;
   const kinds = ['Node', '<empty>'];
   if ((target.kind ?? '') !== '' && target.kind !== 'Node') {
-    throw invalid({ group: '', resource: 'Binding' }, name, [notSupported('target.kind', target.kind, kinds)]);
+    throw plainError(`target.kind: ${notSupported('', target.kind, kinds).message}`);
   }
   if ((target.name ?? '') === '') {
-    throw invalid({ group: '', resource: 'Binding' }, name, [required('target.name')]);
+    throw plainError('target.name: Required value');
   }
   const key = `${namespace}/${name}`;
   const stored = server.store.collection('pods').get(key);
@@ -32,18 +32,11 @@ export function bindPod(server: ServerContext, call: Call): void {
   const { uid, resourceVersion, annotations, labels } = object.metadata;
   const { metadata } = stored.object;
   if (uid !== undefined && uid !== metadata.uid) {
-    throw conflict(
-      CONFLICT_SUBJECT,
-      name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`,
-    );
+    throw preconditionFailed(key, `UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`);
   }
   if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
-    throw conflict(
-      CONFLICT_SUBJECT,
-      name,
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`,
-    );
+    const why = `ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`;
+    throw preconditionFailed(key, why);
   }
   const pod = workingCopy(stored) as Pod;
   const { spec = { containers: [] }, status = {} } = pod;
@@ -75,4 +68,10 @@ export function bindPod(server: ServerContext, call: Call): void {
   };
   if (isDryRun(call)) return;
   server.store.put('pods', key, canonical(pods, pod as typeof object));
+}
+
+function preconditionFailed(key: string, why: string): Error {
+  const name = key.slice(key.indexOf('/') + 1);
+  const where = `StorageError: invalid object, Code: 4, Key: /registry/pods/${key}, ResourceVersion: 0`;
+  return conflict(subjectOf(pods), name, `${where}, AdditionalErrorMsg: Precondition failed: ${why}`);
 }

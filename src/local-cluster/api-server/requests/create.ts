@@ -1,7 +1,7 @@
 /** POST. Source: k8s.io/apiserver pkg/registry/rest/create.go, pkg/registry/generic/registry/store.go. */
 import { formatTime } from '../../../kube/micro-time.ts';
 import type { ApiObject } from '../api-object.ts';
-import { alreadyExists, badRequest, internal, invalid } from '../failure.ts';
+import { alreadyExists, badRequest, invalid, plainError } from '../failure.ts';
 import { qualifiedResource } from '../kinds/kind.ts';
 import { readBody } from '../media-types.ts';
 import { generateName } from '../name-generator.ts';
@@ -17,7 +17,9 @@ export function createFromRequest(server: ServerContext, call: Call): Stored {
   const { request } = call;
   const object = decodeObject(call, readBody(request));
   const { namespace } = object.metadata;
-  if (call.kind.namespaced && namespace !== undefined && namespace !== call.namespace) {
+  // The default namespace is what some clients put everywhere.
+  if (!call.kind.namespaced && namespace === 'default') delete object.metadata.namespace;
+  else if (namespace !== undefined && namespace !== (call.namespace ?? '')) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
   return createObject(server, call, object, isDryRun(call));
@@ -53,7 +55,7 @@ export function createObject(server: ServerContext, call: Call, object: ApiObjec
   const problems = [...metadataProblems(metadata, kind.namespaced, kind.nameCheck), ...kind.problems(object)];
   if (problems.length > 0) throw invalid(kindSubject(kind), name, problems);
   const key = keyOf(kind, metadata.namespace, name);
-  if (resourceVersion !== undefined) throw internal('resourceVersion should not be set on objects to be created');
+  if (resourceVersion !== undefined) throw plainError('resourceVersion should not be set on objects to be created');
   if (collection.get(key) !== undefined) throw alreadyExists(subjectOf(kind), name);
   const final = canonical(kind, object);
   if (dryRun) delete final.metadata.resourceVersion;

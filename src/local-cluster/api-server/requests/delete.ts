@@ -104,7 +104,7 @@ export function deleteStored(server: ServerContext, kind: Kind, stored: Stored, 
 function checkPreconditions(kind: Kind, { metadata }: ApiObject, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = preconditions ?? {};
   const name = metadata.name ?? '';
-  const subject = { group: kind.group, resource: kind.plural };
+  const subject = { group: kind.group, resource: kind.kind };
   if (uid !== undefined && uid !== metadata.uid) {
     const why = `the UID in the precondition (${uid}) does not match the UID in record (${metadata.uid}). The object might have been deleted and then recreated`;
     throw conflict(subject, name, why);

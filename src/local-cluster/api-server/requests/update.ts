@@ -1,7 +1,7 @@
 /** PUT and what a PATCH comes down to. Source: pkg/registry/rest/update.go, pkg/registry/generic/registry/store.go. */
 import type { Namespace } from '../../../kube/types.ts';
 import type { ApiObject } from '../api-object.ts';
-import { badRequest, conflict, invalid, invalidValue, MODIFIED, notFound } from '../failure.ts';
+import { badRequest, conflict, invalid, invalidValue, MODIFIED, notFound, plainError } from '../failure.ts';
 import { type PartialUpdate, qualifiedResource } from '../kinds/kind.ts';
 import { readBody } from '../media-types.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -23,9 +23,10 @@ export function replaceFromRequest(server: ServerContext, call: Call, part: Part
   checkName(next, name, kind.namespaced ? namespace : undefined);
   const old = server.store.collection(qualifiedResource(kind)).get(keyOf(kind, namespace, name));
   const uid = next.metadata.uid ?? '';
+  if (old === undefined && (!kind.allowCreateOnUpdate || part !== undefined)) throw notFound(subjectOf(kind), name);
   if (uid !== '' && uid !== (old?.object.metadata.uid ?? '')) throw uidConflict(call, uid, old);
   if (old === undefined) {
-    if (!kind.allowCreateOnUpdate || part !== undefined) throw notFound(subjectOf(kind), name);
+    delete next.metadata.resourceVersion;
     return { stored: createObject(server, call, next, isDryRun(call)), created: true };
   }
   return { stored: updateObject(server, call, old, next, part, isDryRun(call)), created: false };
@@ -42,9 +43,7 @@ export function checkName({ metadata }: ApiObject, name: string, namespace: stri
   }
   const space = metadata.namespace ?? '';
   if (namespace !== undefined && space !== '' && space !== namespace) {
-    throw badRequest(
-      `the namespace of the object (${space}) does not match the namespace on the request (${namespace})`,
-    );
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
 }
 
@@ -72,10 +71,11 @@ export function updateObject(
   const name = before.name ?? '';
   server.admission.update(kind, next, old.object);
   const given = metadata.resourceVersion ?? '';
+  if (!/^\d*$/.test(given)) throw plainError(`strconv.ParseUint: parsing ${JSON.stringify(given)}: invalid syntax`);
   if (given === '' || given === '0') {
     if (!kind.allowUnconditionalUpdate) {
       const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
-      throw invalid(kindSubject(kind), name, [{ ...problem, message: problem.message.replace(' 0:', ' 0x0:') }]);
+      throw invalid(subjectOf(kind), name, [problem]);
     }
   } else if (given !== before.resourceVersion) throw conflict(subjectOf(kind), name, MODIFIED);
 

@@ -193,6 +193,6 @@ function mismatch(value: unknown, path: string, expected: string): DecodeError {
       : typeof value === 'boolean'
         ? 'bool'
         : typeof value;
-  const shown = typeof value === 'number' ? `number ${value}` : got;
-  return new DecodeError(`json: cannot unmarshal ${shown} into Go struct field ${path} of type ${expected}`);
+  const where = path.replaceAll(/\[\d+\]/g, '');
+  return new DecodeError(`json: cannot unmarshal ${got} into Go struct field ${where} of type ${expected}`);
 }

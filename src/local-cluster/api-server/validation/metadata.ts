@@ -107,8 +107,7 @@ export function metadataUpdateProblems(next: ObjectMeta, old: ObjectMeta): Field
     // Nobody can hold up an end that is under way.
     const added = (next.finalizers ?? []).filter((finalizer) => !old.finalizers?.includes(finalizer));
     if (added.length > 0) {
-      const list = `[${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}]`;
-      const why = `no new finalizers can be added if the object is being deleted, found new finalizers ${list.replaceAll(',', '')}`;
+      const why = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`;
       problems.push(forbiddenField('metadata.finalizers', why));
     }
   }

@@ -44,6 +44,7 @@ export function podSpecProblems(spec: PodSpec, path: string): FieldProblem[] {
     const why = 'must be between 1 and 2147483647, inclusive';
     problems.push(invalidValue(`${path}.activeDeadlineSeconds`, activeDeadlineSeconds, why));
   }
+  problems.push(...labelProblems(spec.nodeSelector, `${path}.nodeSelector`));
   for (const [field, check] of [
     ['serviceAccountName', dnsSubdomain],
     ['nodeName', dnsSubdomain],
@@ -56,7 +57,6 @@ export function podSpecProblems(spec: PodSpec, path: string): FieldProblem[] {
     const complaint = text === '' ? undefined : check(text);
     if (complaint !== undefined) problems.push(invalidValue(`${path}.${field}`, text, complaint));
   }
-  problems.push(...labelProblems(spec.nodeSelector, `${path}.nodeSelector`));
   problems.push(...tolerationProblems(spec.tolerations ?? [], `${path}.tolerations`));
   problems.push(...topologyProblems(spec.topologySpreadConstraints ?? [], `${path}.topologySpreadConstraints`));
   for (const [i, gate] of (spec.readinessGates ?? []).entries()) {
@@ -99,6 +99,12 @@ function containerProblems(
   for (const [i, port] of (container.ports ?? []).entries()) {
     const at = `${path}.ports[${i}]`;
     const { containerPort, hostPort, protocol = '' } = port;
+    if (port.name !== undefined) {
+      const complaint = portName(port.name);
+      if (complaint !== undefined) problems.push(invalidValue(`${at}.name`, port.name, complaint));
+      if (ports.has(port.name)) problems.push(duplicate(`${at}.name`, port.name));
+      ports.add(port.name);
+    }
     if (containerPort === 0) problems.push(required(`${at}.containerPort`));
     for (const [field, number] of [
       ['containerPort', containerPort],
@@ -109,11 +115,6 @@ function containerProblems(
       }
     }
     if (!PROTOCOLS.includes(protocol)) problems.push(notSupported(`${at}.protocol`, protocol, PROTOCOLS));
-    if (port.name === undefined) continue;
-    const complaint = portName(port.name);
-    if (complaint !== undefined) problems.push(invalidValue(`${at}.name`, port.name, complaint));
-    if (ports.has(port.name)) problems.push(duplicate(`${at}.name`, port.name));
-    ports.add(port.name);
   }
   problems.push(...environmentProblems(container, path));
   const mounts = new Set<string>();
@@ -184,8 +185,8 @@ function resourceProblems({ resources }: Container, path: string): FieldProblem[
       const at = `${path}.resources.${list}`;
       const standard = ['cpu', 'memory', 'ephemeral-storage'].includes(name) || name.startsWith('hugepages-');
       if (!standard && !name.includes('/')) {
-        problems.push(invalidValue(at, name, 'must be a standard resource type or fully qualified'));
-        problems.push(invalidValue(at, name, 'must be a standard resource for containers'));
+        problems.push(invalidValue(`${at}[${name}]`, name, 'must be a standard resource type or fully qualified'));
+        problems.push(invalidValue(`${at}[${name}]`, name, 'must be a standard resource for containers'));
       }
       if (amount.startsWith('-')) {
         problems.push(invalidValue(`${at}[${name}]`, amount, 'must be greater than or equal to 0'));
