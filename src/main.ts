@@ -22,7 +22,7 @@ if (Number(process.versions.node.split('.')[0]) < NEEDED) {
   );
   process.exitCode = 1;
 } else {
-  main();
+  void main();
 }
 
 async function main(): Promise<void> {

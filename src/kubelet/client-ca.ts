@@ -1,9 +1,8 @@
 /**
  * Whose client certificates count: the cluster's client CA, which the API server publishes in a ConfigMap
- * (kube-system/extension-apiserver-authentication, as aggregated API servers use it), or a file's. Read again every
+ * (kube-system/extension-apiserver-authentication, as aggregated API servers use it). Read again every
  * minute; what was read last stays while reading fails. Until it was read once, no client certificate counts.
  */
-import { readFile } from 'node:fs/promises';
 import { type Clock, sleep } from '../clock.ts';
 import { messageOf, ZoneletError } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -75,8 +74,4 @@ export function clusterClientCa(client: KubeClient): ClientCaOptions['read'] {
     }
     return bundle;
   };
-}
-
-export function clientCaFile(path: string): ClientCaOptions['read'] {
-  return async (signal) => await readFile(path, { encoding: 'utf8', signal });
 }

@@ -134,8 +134,12 @@ function mergedTaints(
   applied: readonly Taint[],
   wanted: readonly Taint[],
 ): Taint[] | undefined {
-  const same = (a: readonly Taint[]): string => JSON.stringify(a.map((t) => [t.key, t.value ?? '', t.effect]).sort());
-  if (same(applied) === same(wanted)) return undefined;
+  const text = (taints: readonly Taint[]): string =>
+    taints
+      .map(({ key, value = '', effect }) => JSON.stringify([key, value, effect]))
+      .sort((a, b) => (a < b ? -1 : 1))
+      .join();
+  if (text(applied) === text(wanted)) return undefined;
   const ours = new Set([...applied, ...wanted].map(taintKey));
   return [...present.filter((taint) => !ours.has(taintKey(taint))), ...wanted];
 }

@@ -81,9 +81,9 @@ describe('a configuration', () => {
   });
 
   it('with the least: the rest are the defaults that the example writes out', async () => {
-    const { namespace, kubeconfig, ...full } = await load(FULL);
+    const { namespace: _namespace, kubeconfig: _kubeconfig, ...full } = await load(FULL);
     const [zone] = full.zones;
-    const { capacity, ...zoneRest } = zone!;
+    const { capacity: _capacity, ...zoneRest } = zone!;
     expect(await load(LEAST)).toEqual({ ...full, zones: [zoneRest], replica: { name: 'host-1.example' } });
   });
 
