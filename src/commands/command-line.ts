@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Run the backend of a zone: what a provider of kind web talks to.',
     load: async () => (await import('./backend.ts')).backend,
   },
+  {
+    name: 'local-cluster',
+    summary: 'Run a small Kubernetes API on this machine, for trying things out.',
+    load: async () => (await import('./local-cluster.ts')).localCluster,
+  },
 ];
 
 /** Runs what the arguments ask for and resolves with the exit status. Never throws. */

@@ -41,7 +41,11 @@ function qualified({ group, resource }: Subject): string {
 }
 
 function details({ group, resource }: Subject, name: string): NonNullable<ApiStatus['details']> {
-  return { ...(name === '' ? {} : { name }), ...(group === '' ? {} : { group }), kind: resource };
+  return {
+    ...(name === '' ? {} : { name }),
+    ...(group === '' ? {} : { group }),
+    ...(resource === '' ? {} : { kind: resource }),
+  };
 }
 
 export function notFound(subject: Subject, name: string): Failure {

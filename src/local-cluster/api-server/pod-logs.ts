@@ -33,7 +33,7 @@ export async function podLogs(server: ServerContext, pod: Pod, request: CoreRequ
   const container = containerOf(pod, request.query.container ?? '');
   const nodeName = pod.spec?.nodeName ?? '';
   // A pod that is nowhere yet has no output: an empty answer, as the API server gives it.
-  if (nodeName === '') return { status: 200, headers: { 'content-type': 'text/plain' }, body: '' };
+  if (nodeName === '') return { status: 204, headers: {}, body: '' };
   const stored = server.store.collection('nodes').get(nodeName);
   if (stored === undefined) throw notFound({ group: '', resource: 'nodes' }, nodeName);
   const { status } = stored.object as Node;
@@ -70,7 +70,7 @@ function containerOf({ spec, metadata }: Pod, wanted: string): string {
     throw badRequest(`container ${wanted} is not valid for pod ${pod}`);
   }
   const [only] = mains;
-  if (only !== undefined && mains.length === 1 && inits.length === 0) return only;
+  if (only !== undefined && mains.length === 1) return only;
   const choices =
     inits.length === 0
       ? `choose one of: [${mains.join(' ')}]`

@@ -32,7 +32,7 @@ export function createAuthenticator(tokens: Tokens, staticTokens: readonly Stati
     userOf({ user, headers }) {
       if (user !== undefined) return user;
       const { authorization } = headers;
-      if (authorization === undefined) return ANONYMOUS;
+      if (authorization === undefined || authorization === '') return ANONYMOUS;
       const token = /^bearer\s+(\S+)\s*$/i.exec(authorization)?.[1];
       const found = token === undefined ? undefined : byToken(token, API_AUDIENCES);
       if (found === undefined) throw unauthorized();

@@ -2,7 +2,7 @@
 import type { Event } from '../../../kube/types.ts';
 import type { ApiObject } from '../api-object.ts';
 import { type FieldProblem, invalidValue, required } from '../failure.ts';
-import { dnsSubdomain } from '../validation/names.ts';
+import { dnsSubdomain, qualifiedName } from '../validation/names.ts';
 import { type Kind, ordinary } from './kind.ts';
 
 export const events: Kind = {
@@ -42,6 +42,8 @@ export const events: Kind = {
     }
     if (of === '' && metadata.namespace !== 'default' && metadata.namespace !== 'kube-system') problems.push(mismatch);
     if ((reportingComponent ?? '') === '') problems.push(required('reportingComponent'));
+    const complaint = qualifiedName(reportingComponent ?? '');
+    if (complaint !== undefined) problems.push(invalidValue('reportingComponent', reportingComponent ?? '', complaint));
     const limits = { reportingInstance: 128, action: 128, reason: 128 } as const;
     const texts = { reportingInstance, action, reason };
     for (const field of ['reportingInstance', 'action', 'reason'] as const) {

@@ -92,7 +92,13 @@ function featureProblems(features: readonly string[]): FieldProblem[] {
   return features.flatMap((feature, i) => {
     const path = `status.declaredFeatures[${i}]`;
     if (!/^[A-Z][A-Za-z0-9]*(\/[A-Za-z0-9]+)*$/.test(feature)) {
-      return [invalidValue(path, feature, `invalid feature name "${feature}"`)];
+      return [
+        invalidValue(
+          path,
+          feature,
+          `invalid feature name "${feature}": must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes`,
+        ),
+      ];
     }
     const before = features[i - 1];
     if (before === feature) return [duplicate(path, feature)];

@@ -33,7 +33,7 @@ export const podStatus: PartialUpdate = {
     const problems: FieldProblem[] = [];
     for (const [i, { type }] of (status.conditions ?? []).entries()) {
       const complaint = qualifiedName(type);
-      if (complaint !== undefined) problems.push(invalidValue(`status.conditions[${i}].type`, type, complaint));
+      if (complaint !== undefined) problems.push(invalidValue(`status.conditions[${i}].Type`, type, complaint));
     }
     if (before.qosClass !== undefined)
       problems.push(...immutableField('status.qosClass', status.qosClass, before.qosClass));

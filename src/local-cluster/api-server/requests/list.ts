@@ -1,5 +1,14 @@
 /** GET of many: selectors, pages, and which state is meant by a resourceVersion. */
-import { badRequest, expired, Failure, forbiddenField, invalid, invalidValue, notSupported } from '../failure.ts';
+import {
+  badRequest,
+  expired,
+  Failure,
+  forbiddenField,
+  invalid,
+  invalidValue,
+  notSupported,
+  plainError,
+} from '../failure.ts';
 import { apiVersionOf, qualifiedResource } from '../kinds/kind.ts';
 import { parseFieldSelector } from '../selectors/fields.ts';
 import { parseLabelSelector } from '../selectors/labels.ts';
@@ -26,14 +35,13 @@ export function selection({ kind, namespace, name, request }: Call): Selects {
     fields(object);
 }
 
-export function readRevision(text: string | undefined, parameter: string): number | undefined {
+/** Throws for what is no number, in the words of a list (400) or a watch (500). */
+export function readRevision(text: string | undefined, forWatch: boolean): number | undefined {
   if (text === undefined || text === '') return undefined;
-  if (!/^\d+$/.test(text)) {
-    throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', [
-      invalidValue(parameter, text, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`),
-    ]);
-  }
-  return Number(text);
+  if (/^\d+$/.test(text)) return Number(text);
+  const { message } = invalidValue('', text, `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (forWatch) throw plainError(`resourceVersion: ${message}`);
+  throw badRequest(`invalid resource version: resourceVersion: ${message}`);
 }
 
 export function listPage(server: ServerContext, call: Call): Page {
@@ -43,7 +51,7 @@ export function listPage(server: ServerContext, call: Call): Page {
   const limit = readLimit(query.limit);
   const { store } = server;
   const collection = store.collection(qualifiedResource(kind));
-  const revision = readRevision(query.resourceVersion, 'resourceVersion');
+  const revision = readRevision(query.resourceVersion, false);
   const match = query.resourceVersionMatch;
   checkMatch(match, query.resourceVersion, query.continue ?? '');
 
@@ -137,7 +145,7 @@ function readContinue(token: string): { start: string; revision: number } {
   } catch {
     // As below.
   }
-  throw badRequest('continue key is not valid: it was not given out by this server');
+  throw badRequest('invalid continue token: continue key is not valid: it was not given out by this server');
 }
 
 function tooOld(start: string): Failure {

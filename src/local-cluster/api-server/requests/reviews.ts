@@ -10,7 +10,7 @@ import type { Wire } from '../../../kube/types.ts';
 import { type Action, mayDo } from '../auth/authorization.ts';
 import { API_AUDIENCES } from '../auth/tokens.ts';
 import type { User } from '../auth/user.ts';
-import { type FieldProblem, invalid, invalidValue, required } from '../failure.ts';
+import { badRequest, type FieldProblem, invalid, invalidValue } from '../failure.ts';
 import { readBody } from '../media-types.ts';
 import { decode } from '../schema/decode.ts';
 import type { CoreRequest, ServerContext } from '../server-context.ts';
@@ -45,14 +45,11 @@ export const REVIEWS: readonly Review[] = [
       const object = read('TokenReview', AUTHENTICATION, request);
       const { spec } = object as unknown as Wire<V1TokenReview>;
       const { token, audiences = [] } = spec;
-      if ((token ?? '') === '')
-        throw invalid({ ...subject(AUTHENTICATION, 'TokenReview') }, '', [
-          required('spec.token', 'token is required for TokenReview in authentication'),
-        ]);
+      if ((token ?? '') === '') throw badRequest('token is required for TokenReview in authentication');
       const found = authenticate(token, audiences.length === 0 ? API_AUDIENCES : audiences);
       const status =
         found === undefined
-          ? { user: {}, error: '[invalid bearer token]' }
+          ? { user: {}, error: 'invalid bearer token' }
           : { authenticated: true, user: userInfo(found.user), audiences: found.audiences };
       return written('TokenReview', { ...object, status });
     },
@@ -80,7 +77,7 @@ export const REVIEWS: readonly Review[] = [
       if ((spec.user ?? '') === '' && (spec.groups ?? []).length === 0) {
         problems.push(invalidValue('spec.user', '', 'at least one of user or group must be specified'));
       }
-      if (problems.length > 0) throw invalid(subject(AUTHORIZATION, 'SubjectAccessReview'), '', problems);
+      if (problems.length > 0) throw invalid(subject(AUTHORIZATION), '', problems);
       const user = { name: spec.user ?? '', groups: spec.groups ?? [] };
       return written('SubjectAccessReview', { ...object, status: verdict(user, spec) });
     },
@@ -94,14 +91,15 @@ export const REVIEWS: readonly Review[] = [
       const object = read('SelfSubjectAccessReview', AUTHORIZATION, request);
       const { spec } = object as unknown as Wire<V1SelfSubjectAccessReview>;
       const problems = attributeProblems(spec);
-      if (problems.length > 0) throw invalid(subject(AUTHORIZATION, 'SelfSubjectAccessReview'), '', problems);
+      if (problems.length > 0) throw invalid(subject(AUTHORIZATION), '', problems);
       return written('SelfSubjectAccessReview', { ...object, status: verdict(by, spec) });
     },
   },
 ];
 
-function subject({ group }: { group: string }, resource: string): { group: string; resource: string } {
-  return { group, resource };
+/** The API server leaves the kind out here. */
+function subject({ group }: { group: string }): { group: string; resource: string } {
+  return { group, resource: '' };
 }
 
 function read(kind: string, { group, version }: { group: string; version: string }, request: CoreRequest) {

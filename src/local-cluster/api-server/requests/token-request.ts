@@ -53,7 +53,7 @@ export function requestToken(server: ServerContext, call: Call): string {
     {
       kind: 'TokenRequest',
       apiVersion: API_VERSION,
-      metadata: { name, namespace, creationTimestamp: formatTime(server.clock.now()) },
+      metadata: { name, namespace, uid, creationTimestamp: formatTime(server.clock.now()) },
       spec: { ...spec, audiences, expirationSeconds },
       status: { token, expirationTimestamp: formatTime(expiresAtMs) },
     },
@@ -77,7 +77,10 @@ function binding(
   const { kind = '', name = '', uid } = reference;
   const resource = Object.hasOwn(COLLECTIONS, kind) ? COLLECTIONS[kind] : undefined;
   if (resource === undefined) {
-    throw badRequest(`cannot bind token for serviceaccount "${account}" to object of kind "${kind}"`);
+    const [group, version] = (reference.apiVersion ?? '').includes('/')
+      ? (reference.apiVersion ?? '').split('/')
+      : ['', reference.apiVersion ?? ''];
+    throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${kind}`);
   }
   const key = kind === 'Node' ? name : `${namespace}/${name}`;
   const stored = server.store.collection(resource).get(key);

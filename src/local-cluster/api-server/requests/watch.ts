@@ -1,6 +1,6 @@
 /** GET with `watch`. */
 import type { ApiObject, JsonObject } from '../api-object.ts';
-import { forbiddenField, invalid } from '../failure.ts';
+import { forbiddenField, invalid, notSupported } from '../failure.ts';
 import { apiVersionOf, qualifiedResource } from '../kinds/kind.ts';
 import { decode } from '../schema/decode.ts';
 import type { CoreResponse, ServerContext } from '../server-context.ts';
@@ -19,7 +19,7 @@ export function watchResponse(
 ): CoreResponse {
   const { kind, request } = call;
   const { query } = request;
-  const since = readRevision(query.resourceVersion, 'resourceVersion');
+  const since = readRevision(query.resourceVersion, true);
   const bookmarks = isTrue(query.allowWatchBookmarks);
   const initialEvents = isTrue(query.sendInitialEvents);
   checkInitialEvents(query, initialEvents);
@@ -50,12 +50,16 @@ function checkInitialEvents(query: Readonly<Record<string, string>>, wanted: boo
     const why = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
     problems.push(forbiddenField('resourceVersionMatch', why));
   }
-  if (wanted && !isTrue(query.allowWatchBookmarks)) {
+  if (wanted && problems.length === 0 && !isTrue(query.allowWatchBookmarks)) {
     problems.push(forbiddenField('allowWatchBookmarks', 'sendInitialEvents requires allowWatchBookmarks'));
   }
   if (given === undefined && match !== undefined && match !== '') {
     const why = 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided';
     problems.push(forbiddenField('resourceVersionMatch', why));
+  }
+  const hasMatch = match !== undefined && match !== '';
+  if (hasMatch && match !== 'NotOlderThan') {
+    problems.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']));
   }
   if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', resource: 'ListOptions' }, '', problems);
 }
