@@ -72,7 +72,7 @@ SIGTERM or SIGINT ends it. One line on stdout says when it listens; logs go to s
       log,
     }).catch((error: unknown) => {
       // A file or an address that cannot be used: somebody has to mend the command line.
-      if (hasCode(error, 'InvalidInput')) throw new UsageError(messageOf(error));
+      if (hasCode(error, 'InvalidInput', 'Conflict')) throw new UsageError(messageOf(error));
       throw error;
     });
     stdout.write(`zonelet local-cluster: listening on ${server.url}, kubeconfig ${options.kubeconfig}\n`);

@@ -147,8 +147,3 @@ export function forbiddenField(field: string, why: string): FieldProblem {
 export function duplicate(field: string, value: unknown): FieldProblem {
   return { reason: 'FieldValueDuplicate', field, message: `Duplicate value: ${JSON.stringify(value)}` };
 }
-
-export function tooMany(field: string, actual: number, max: number): FieldProblem {
-  const message = `Too many: ${actual}: must have at most ${max} items`;
-  return { reason: 'FieldValueTooMany', field, message };
-}

@@ -8,6 +8,7 @@ import { ADMIN } from './auth/user.ts';
 import { type ApiServerCore, createApiServerCore } from './core.ts';
 import { createInProcessTransport } from './in-process-transport.ts';
 import { createCertificateAuthority, isUsable } from './server/certificate-authority.ts';
+import { lockFile } from './server/file-lock.ts';
 import { listen } from './server/http-server.ts';
 import { type Identity, type Journal, openJournal, readJournal } from './server/journal.ts';
 import { kubeconfigText, writeKubeconfig } from './server/kubeconfig.ts';
@@ -44,6 +45,8 @@ export interface ApiServer extends AsyncDisposable {
 
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { host, clock, log, dataFile } = options;
+  await using started = new AsyncDisposableStack();
+  if (dataFile !== undefined) started.use(await lockFile(dataFile));
   const kept = dataFile === undefined ? undefined : readJournal(dataFile);
   const usable = kept?.identity !== undefined && isUsable(kept.identity.ca, clock.now()) ? kept.identity : undefined;
   const authority = await createCertificateAuthority(clock.now(), usable?.ca);
@@ -79,9 +82,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       revision: kept?.revision ?? 0,
     },
   });
-  // What the start itself added is in what is written here.
-  if (dataFile !== undefined) journal = openJournal(dataFile, identity, core.revision, core.entries());
-
   const server = await listen({
     core,
     host,
@@ -89,11 +89,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     tls: { serving, clientCa: authority.certificate },
     log,
   });
+  started.use(server);
+  // Not before it listens: a start that fails leaves the file as it was. Nothing was answered yet.
+  if (dataFile !== undefined) {
+    journal = started.use(openJournal(dataFile, identity, core.revision, core.entries()));
+  }
   const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
   const url = `https://${shown}:${server.port}`;
   const kubeconfig = kubeconfigText({ url, ca: authority.certificate, token: identity.adminToken });
   if (options.kubeconfigFile !== undefined) writeKubeconfig(options.kubeconfigFile, kubeconfig);
   log.info({ url, objects: [...core.entries()].length, revision: core.revision }, 'the API server is listening');
+  const running = started.move();
   return {
     url,
     port: server.port,
@@ -102,9 +108,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     kubeconfig,
     core,
     transport: () => createInProcessTransport(core, { clock }),
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      journal?.[Symbol.dispose]();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }

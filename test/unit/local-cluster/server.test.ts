@@ -92,6 +92,15 @@ describe('the server', () => {
     }
   });
 
+  it('leaves the data file of another one alone', async () => {
+    const dataFile = join(folder, 'cluster.data');
+    await using server = await start({ dataFile });
+    await expect(start({ dataFile })).rejects.toMatchObject({ code: 'Conflict' });
+    const client = createKubeClient({ transport: server.transport(), clock: systemClock });
+    await client.create(PODS, pod('a'));
+    expect(readFileSync(dataFile, 'utf8')).toContain('default/a');
+  });
+
   it('passes the log of a pod on from the kubelet of its node, as the kubelet is told who asks', async () => {
     await using server = await start();
     const client = createKubeClient({ transport: server.transport(), clock: systemClock });

@@ -25,13 +25,6 @@ export const dnsSubdomain: Check = (text) => {
   return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 };
 
-/** What may stand in a path: the least that every name must be. */
-export const pathSegment: Check = (text) => {
-  if (text === '.' || text === '..') return `may not be '${text}'`;
-  const bad = ['/', '%'].find((character) => text.includes(character));
-  return bad === undefined ? undefined : `may not contain '${bad}'`;
-};
-
 export const qualifiedName: Check = (text) => {
   const parts = text.split('/');
   const name = parts.at(-1) ?? '';
