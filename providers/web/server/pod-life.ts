@@ -114,15 +114,17 @@ export function createPodLife(options: PodLifeOptions): PodLife {
 
   /** Does everything that is to be done now; each round may make more possible. */
   function settle(): void {
-    while (state.deleting ? end() : proceed()) {}
-    arm();
+    // One moment for all: what is not due yet for one step must not be overdue for the next, or neither sees to it.
+    const at = now();
+    while (state.deleting ? end(at) : proceed(at)) {}
+    arm(at);
   }
 
   /** One step of a pod that is to run; false when there is none now. */
-  function proceed(): boolean {
+  function proceed(at: number): boolean {
     if (isOver(record)) return endSidecars();
     for (const container of state.containers) {
-      if (container.phase === 'resting' && (container.restartAtMs ?? 0) <= now()) {
+      if (container.phase === 'resting' && (container.restartAtMs ?? 0) <= at) {
         container.restartCount++;
         if (container.end !== undefined) container.before = container.end;
         begin(container);
@@ -157,11 +159,11 @@ export function createPodLife(options: PodLifeOptions): PodLife {
   }
 
   /** One step of a pod that is to end. */
-  function end(): boolean {
+  function end(at: number): boolean {
     for (const container of state.containers) if (container.phase === 'resting') container.phase = 'ended';
     const running = state.containers.filter(runs);
     if (running.length === 0) return false;
-    if ((state.killAtMs ?? 0) <= now()) {
+    if ((state.killAtMs ?? 0) <= at) {
       for (const container of running) runtime.kill(runNumber(container));
       return false;
     }
@@ -172,7 +174,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
   }
 
   /** Sets the timers for what is to be done later. */
-  function arm(): void {
+  function arm(at: number): void {
     for (const timer of restarts.values()) timer.cancel();
     restarts.clear();
     killing?.cancel();
@@ -188,7 +190,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
         );
       }
     }
-    if (state.deleting && state.killAtMs !== undefined && state.killAtMs > now() && state.containers.some(runs)) {
+    if (state.deleting && state.killAtMs !== undefined && state.killAtMs > at && state.containers.some(runs)) {
       killing = wait(state.killAtMs);
     }
   }
