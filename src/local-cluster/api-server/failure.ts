@@ -74,7 +74,8 @@ export function forbidden(subject: Subject, name: string, why: string, causes?: 
 
 /** `subject.resource` is the kind here. */
 export function invalid(subject: Subject, name: string, problems: readonly FieldProblem[]): Failure {
-  const texts = problems.map(({ field, message }) => `${field}: ${message}`);
+  // What two checks found is said once in the text, and stands twice among the causes.
+  const texts = [...new Set(problems.map(({ field, message }) => `${field}: ${message}`))];
   const text = texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
   return new Failure(422, 'Invalid', `${qualified(subject)} "${name}" is invalid: ${text}`, {
     ...details(subject, name),

@@ -91,10 +91,11 @@ export function openWatch(store: Store, clock: Clock, request: WatchRequest): As
     });
   }
 
-  const unsubscribe = store.subscribe((change) => {
-    if (change.collection === name) pushChange(change);
-  });
   const { since } = request;
+  const unsubscribe = store.subscribe((change) => {
+    // A position in the future is waited for.
+    if (change.collection === name && change.revision > (since ?? 0)) pushChange(change);
+  });
   const collection = store.collection(name);
   if (request.initialEvents || since === undefined || since === 0) {
     for (const stored of collection.list()) {

@@ -33,7 +33,10 @@ export const nodes: Kind = {
   prepareUpdate(next, old) {
     (next as Node).status = (old as Node).status ?? {};
   },
-  updateProblems: nodeUpdateProblems,
+  updateProblems: (next, old) => [
+    ...nodeUpdateProblems(next, old),
+    ...taintProblems((next as Node).spec?.taints ?? []),
+  ],
   status: {
     prepare(next, old) {
       (next as Node).spec = (old as Node).spec ?? {};

@@ -97,6 +97,8 @@ export function updateObject(
   const problems = [
     ...metadataProblems(metadata, kind.namespaced, kind.nameCheck),
     ...metadataUpdateProblems(metadata, before),
+    // Once for all kinds and once by the kind, as the API server does.
+    ...metadataUpdateProblems(metadata, before),
     ...(part === undefined ? kind.problems(next) : []),
     ...(part === undefined ? kind.updateProblems(next, old.object) : part.problems(next, old.object)),
   ];
