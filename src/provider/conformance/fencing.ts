@@ -70,6 +70,7 @@ export function fencing(harness: ConformanceHarness): void {
         if (restart === undefined) return stage.skip('the harness cannot restart the backend');
         await stage.claim({ epoch: 7 });
         await restart();
+        await stage.answering();
         expect(await failure(stage.claim({ epoch: 6, holder: 'replica-1' }, stage.connect()))).toBe('Fenced');
         expect(await failure(stage.claim({ epoch: 7, holder: 'replica-1' }, stage.connect()))).toBe('Fenced');
         await stage.create(stage.pod(), { epoch: 7 });

@@ -76,6 +76,7 @@ export function reading(harness: ConformanceHarness): void {
         if (restart === undefined) return stage.skip('the harness cannot restart the backend');
         const pod = await stage.running();
         await restart();
+        await stage.answering();
         const after = await stage.get(pod.ref);
         expect(after?.ref).toEqual(pod.ref);
         expect(after?.hash).toBe('hash-1');

@@ -1,6 +1,6 @@
 /** What every conformance case works with: a backend, providers on it, and short words for what a leader does. */
 import { expect, type TestContext } from 'vitest';
-import { codeOf, type ErrorCode } from '../../errors.ts';
+import { codeOf, type ErrorCode, hasCode } from '../../errors.ts';
 import type { Pod } from '../../kube/types.ts';
 import type {
   BackendPod,
@@ -156,6 +156,19 @@ export class Stage implements AsyncDisposable {
       await this.advance(STEP_MS);
     }
     expect.fail(`it did not come to pass within ${PATIENCE_MS / 1000} s that ${what}`);
+  }
+
+  /** A backend that was restarted answers again: until a connection to its predecessor is noticed to be dead, a read may fail. */
+  async answering(): Promise<void> {
+    await this.eventually('the backend answers again', async () => {
+      try {
+        await this.uids();
+        return true;
+      } catch (error) {
+        if (hasCode(error, 'Unavailable')) return false;
+        throw error;
+      }
+    });
   }
 
   /** Collects a watch from now on. */
