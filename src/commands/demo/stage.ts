@@ -23,6 +23,8 @@ export interface StageOptions {
   readonly replicas: number;
   /** For ports, and for the UIDs of the replicas' pods. */
   readonly random: Random;
+  /** What the backends do with pods. @defaultValue simulated: nothing is really run */
+  readonly runtime?: 'simulated' | 'process';
   /** Use the backends of this stage, which start and end with it. @defaultValue own ones */
   readonly backendsOf?: Stage;
 }
@@ -153,7 +155,7 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
       if (options.backendsOf !== undefined) return;
       for (const { name, port, journal } of zones) {
         const at = ['--listen', `127.0.0.1:${port}`, '--zone', name, '--data', join(folder, `${name}.data`)];
-        start(`backend-${name}`, ['backend', ...at, '--runtime', 'simulated', '--journal', journal]);
+        start(`backend-${name}`, ['backend', ...at, '--runtime', options.runtime ?? 'simulated', '--journal', journal]);
       }
     },
     startReplicas() {

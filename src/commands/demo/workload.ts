@@ -5,6 +5,8 @@ import { DEPLOYMENTS } from '../../kube/resources.ts';
 import type { Deployment } from '../../kube/types.ts';
 
 export const WORKLOAD = 'hello';
+/** For backends that run it: something to see in the log. */
+const COUNT = 'i=0; while :; do echo "hello $i"; i=$((i+1)); sleep 1; done';
 export const WORKLOAD_SELECTOR = `app=${WORKLOAD}`;
 
 export function workload(namespace: string, replicas: number, set: string): Deployment {
@@ -34,6 +36,7 @@ export function workload(namespace: string, replicas: number, set: string): Depl
             {
               name: 'hello',
               image: 'registry.example/hello:1',
+              command: ['sh', '-c', COUNT],
               resources: { requests: { cpu: '100m', memory: '64Mi' } },
             },
           ],
