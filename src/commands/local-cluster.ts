@@ -1,4 +1,4 @@
-/** `zonelet local-cluster`: a Kubernetes API server and the controllers that a set needs, in one process. */
+/** `zonelet local-cluster`: a small Kubernetes API server in one process. */
 import { resolve } from 'node:path';
 import { systemClock, systemRandom } from '../clock.ts';
 import { hasCode, messageOf } from '../errors.ts';
@@ -10,7 +10,7 @@ import { UsageError } from './usage-error.ts';
 export const localCluster = defineCommand({
   name: 'local-cluster',
   summary: 'Run a small Kubernetes API on this machine, for trying things out.',
-  description: `Serves the part of the Kubernetes API that a Zonelet set, Deployments and stock kubectl need (pods, nodes, leases, events, ConfigMaps, Secrets, ServiceAccounts, namespaces, Deployments, ReplicaSets), and runs a scheduler and the controllers that go with them. There is no etcd, no RBAC and no network of pods: it is for demos and tests, not for production.
+  description: `Serves the part of the Kubernetes API that a Zonelet set, Deployments and stock kubectl need (pods, nodes, leases, events, ConfigMaps, Secrets, ServiceAccounts, namespaces, Deployments, ReplicaSets). It keeps and checks these objects; it runs no scheduler and no controllers, so a Deployment makes no pods by itself. There is no etcd, no RBAC and no network of pods: it is for demos and tests, not for production.
 
 It serves HTTPS with a certificate authority of its own. The kubeconfig that --kubeconfig names is written once it listens; kubectl and every other client takes it. Whoever can read that file may do everything.
 
