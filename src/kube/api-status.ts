@@ -36,8 +36,10 @@ function codeFor(http: number, status: ApiStatus | undefined, mutating: boolean)
   switch (http) {
     case 400:
     case 413:
-    case 422:
       return 'InvalidInput';
+    case 422:
+      // A patch that names the UID of an object that is gone and was made anew: a precondition that did not hold.
+      return status?.details?.causes?.some(({ field }) => field === 'metadata.uid') ? 'Conflict' : 'InvalidInput';
     case 401:
       return 'Unauthorized';
     case 403:

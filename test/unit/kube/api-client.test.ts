@@ -120,6 +120,8 @@ describe('an answer that is no success', () => {
     [403, STATUS(403, 'Forbidden'), 'Forbidden', 'Forbidden'],
     [410, STATUS(410, 'Expired'), 'Expired', 'Expired'],
     [422, STATUS(422, 'Invalid'), 'InvalidInput', 'InvalidInput'],
+    // The UID that the request named is not that of the object.
+    [422, STATUS(422, 'Invalid', { details: { causes: [{ field: 'metadata.uid' }] } }), 'Conflict', 'Conflict'],
     [429, STATUS(429, 'TooManyRequests'), 'Throttled', 'Throttled'],
     [500, STATUS(500, 'InternalError'), 'Unavailable', 'Ambiguous'],
     [500, STATUS(500, 'ServerTimeout'), 'Unavailable', 'Unavailable'],
