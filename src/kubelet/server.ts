@@ -103,21 +103,21 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
     },
     (request, response) => {
       handle(request, response).catch((error: unknown) => {
-        log.error({ zone, error: messageOf(error) }, 'a kubelet API request failed');
+        log.error({ error: messageOf(error) }, 'a kubelet API request failed');
         if (response.headersSent) response.destroy();
         else answer(response, 500, 'internal error');
       });
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('tlsClientError', (error) => log.debug({ zone, error: messageOf(error) }, 'TLS handshake failed'));
+  server.on('tlsClientError', (error) => log.debug({ error: messageOf(error) }, 'TLS handshake failed'));
 
   const unsubscribe = clientCa.subscribe(() => {
     try {
       server.setSecureContext(tls());
       server.closeIdleConnections();
     } catch (error) {
-      log.error({ zone, error: messageOf(error) }, 'the client CA cannot be used; the one before stays');
+      log.error({ error: messageOf(error) }, 'the client CA cannot be used; the one before stays');
     }
   });
 
@@ -176,7 +176,7 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       else response.end();
     } catch (error) {
       // The status is out already: only a broken connection can still tell the client that this is not the end.
-      if (!gone.signal.aborted) log.warn({ zone, error: messageOf(error) }, 'a log stream broke off');
+      if (!gone.signal.aborted) log.warn({ error: messageOf(error) }, 'a log stream broke off');
       response.destroy();
     } finally {
       response.off('close', stop);
@@ -196,7 +196,7 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
     });
   }
   const { port } = server.address() as AddressInfo;
-  log.info({ zone, node: nodeName, port }, 'the kubelet API is listening');
+  log.info({ node: nodeName, port }, 'the kubelet API is listening');
 
   return {
     port,

@@ -38,7 +38,7 @@ export async function claimNode(options: ClaimOptions): Promise<Node> {
       if (hasCode(error, 'Fenced') || term.signal.aborted) throw error;
       const foreign = hasCode(error, 'InvalidInput');
       if (!hasCode(error, 'Conflict')) {
-        log.warn({ zone: identity.zone, node: identity.nodeName, error: messageOf(error) }, 'the Node was not claimed');
+        log.warn({ node: identity.nodeName, error: messageOf(error) }, 'the Node was not claimed');
       }
       await sleep(clock, foreign ? FOREIGN_RETRY_MS : RETRY_MS, term.signal);
     }

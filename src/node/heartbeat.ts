@@ -44,7 +44,7 @@ export async function runHeartbeat(options: HeartbeatOptions, signal: AbortSigna
       ok = true;
     } catch (error) {
       if (signal.aborted || hasCode(error, 'Fenced')) return;
-      if (!hasCode(error, 'Conflict')) log.warn({ zone, error: messageOf(error) }, 'the node Lease was not renewed');
+      if (!hasCode(error, 'Conflict')) log.warn({ error: messageOf(error) }, 'the node Lease was not renewed');
       known = undefined;
     }
     metrics.heartbeats.inc({ zone, outcome: ok ? 'ok' : 'error' });

@@ -123,7 +123,7 @@ async function keepStatus(
         }
       } catch (error) {
         if (signal.aborted || hasCode(error, 'Fenced')) return;
-        log.warn({ zone: identity.zone, node: identity.nodeName, error: messageOf(error) }, 'the Node was not written');
+        log.warn({ node: identity.nodeName, error: messageOf(error) }, 'the Node was not written');
         waitMs = RETRY_MS;
       }
       if (dirty) continue;
@@ -158,10 +158,7 @@ function newer(cached: Node, last: Node): Node {
 
 async function recreate(options: NodeControllerOptions): Promise<Node> {
   const node = await claimNode(options);
-  options.log.warn(
-    { zone: options.identity.zone, node: options.identity.nodeName },
-    'the Node was gone and was created again',
-  );
+  options.log.warn({ node: options.identity.nodeName }, 'the Node was gone and was created again');
   options.events.record(
     node,
     'Warning',

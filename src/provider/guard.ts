@@ -116,7 +116,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
     if (oddities.has(what)) return;
     if (oddities.size >= REMEMBERED_ODDITIES) oddities.clear();
     oddities.add(what);
-    log.warn({ zone, what }, 'the provider handed in something odd; it is left out');
+    log.warn({ what }, 'the provider handed in something odd; it is left out');
   }
 
   /** Counts, times and bounds one call that is being sent now. */
@@ -139,7 +139,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
           timeoutMs,
           signals,
           abandoned: () =>
-            log.error({ zone, operation }, 'the provider did not settle a call by its deadline; it was given up'),
+            log.error({ operation }, 'the provider did not settle a call by its deadline; it was given up'),
         },
         run,
       );
@@ -364,7 +364,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
           if (!hasCode(error, 'Ambiguous')) throw error;
           uncertain.add(uid);
           const found = await lookUp(pod.ref).catch((failure: unknown) => {
-            log.warn({ zone, uid, error: messageOf(failure) }, 'could not look up a create whose reply was lost');
+            log.warn({ uid, error: messageOf(failure) }, 'could not look up a create whose reply was lost');
             return undefined;
           });
           if (found === undefined) throw error;

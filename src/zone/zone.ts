@@ -85,7 +85,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
   const claimed = clock.monotonic();
   const leaderlessMs = term.leaderlessMs === undefined ? undefined : term.leaderlessMs + claimed - term.since;
   if (leaderlessMs !== undefined) metrics.election.takeover.observe({ zone }, leaderlessMs / 1000);
-  log.info({ zone, node: identity.nodeName, leaderlessMs }, 'leads the zone');
+  log.info({ node: identity.nodeName, leaderlessMs }, 'leads the zone');
   const eventNode = { ...node, apiVersion: 'v1', kind: 'Node' };
   events.record(
     eventNode,
@@ -121,7 +121,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
   using _allocation = countAllocation(zone, pods, clock, metrics.node);
   try {
     if (!(await claimBackend(options, term, log))) return;
-    log.debug({ zone, claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
+    log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
     await runPodController({
       zone,
       nodeName: identity.nodeName,
