@@ -5,13 +5,14 @@ import { measureFloor } from './support/floor.ts';
 import { inFlight } from './support/in-flight.ts';
 import { openLab } from './support/lab.ts';
 import { watchPods } from './support/pod-watch.ts';
+import { cpuSeconds } from './support/process-usage.ts';
 import { type Sample, sumOf } from './support/prometheus-text.ts';
 import { medianOf, rate } from './support/statistics.ts';
 import { startSubject } from './support/subject.ts';
 
 const LIMIT_MS = 600_000;
 
-type Round = Readonly<Record<'deletes' | 'writes' | 'reads' | 'events' | 'forcedDeletes', number>>;
+type Round = Readonly<Record<'deletes' | 'cpuMs' | 'writes' | 'reads' | 'events' | 'forcedDeletes', number>>;
 
 export const deletion: Benchmark = {
   name: 'delete',
@@ -37,14 +38,17 @@ export const deletion: Benchmark = {
       await watch.until(`${count} running pods`, ({ running }) => running === count, LIMIT_MS);
       // Events of the start are not to be written while the end is measured.
       await subject.quiet();
+      const cpuBefore = await cpuSeconds(subject.pid);
       const begun = clock.monotonic();
       await inFlight(pods, signal, (pod) => deletePod(transport, pod, 'graceful'));
       await watch.until(`the end of ${count} pods`, ({ gone }) => gone === count, LIMIT_MS);
       const last = Math.max(...[...watch.seen.values()].map(({ goneAt }) => goneAt ?? 0));
+      const cpuMs = (((await cpuSeconds(subject.pid)) - cpuBefore) * 1000) / count;
       await subject.quiet();
       const after = await lab.apiRequests();
       return {
         deletes: rate(count, last - begun),
+        cpuMs,
         // The benchmark itself has sent one DELETE for each.
         writes: difference(before, after, ['PATCH', 'PUT', 'DELETE'], 'pods') / count - 1,
         reads: difference(before, after, ['GET'], 'pods') / count,
@@ -73,6 +77,7 @@ export const deletion: Benchmark = {
           floor: { what: 'forced deletes', value: of('forcedDeletes') },
           target: { atLeast: 200 },
         },
+        { name: 'CPU of the replica per deletion', value: of('cpuMs'), unit: 'ms' },
         { name: 'writes of a pod life', value: of('writes'), unit: 'count', target: { atMost: 3 } },
         { name: 'reads of a pod life', value: of('reads'), unit: 'count' },
         { name: 'Event writes of a pod life', value: of('events'), unit: 'count', target: { atMost: 2 } },

@@ -5,6 +5,7 @@ import { measureFloor } from './support/floor.ts';
 import { inFlight } from './support/in-flight.ts';
 import { type Lab, openLab } from './support/lab.ts';
 import { type PodWatch, watchPods } from './support/pod-watch.ts';
+import { cpuSeconds } from './support/process-usage.ts';
 import { medianOf, rate } from './support/statistics.ts';
 import { startSubject } from './support/subject.ts';
 
@@ -15,8 +16,8 @@ const FLOOR_OF_KWOK = 881;
 const WARM_UP = 200;
 const LIMIT_MS = 600_000;
 
-/** All a second. */
-type Round = Readonly<Record<'live' | 'beforehand' | 'creates' | 'statusPatches' | 'createAndPatch', number>>;
+/** `cpuMs` for each pod, the others a second. */
+type Round = Readonly<Record<'live' | 'cpuMs' | 'beforehand' | 'creates' | 'statusPatches' | 'createAndPatch', number>>;
 
 export const pods: Benchmark = {
   name: 'pods',
@@ -33,11 +34,12 @@ export const pods: Benchmark = {
       );
       const live = await measureLive(lab, context.pods);
       const beforehand = await measureBeforehand(lab, context.pods);
-      lab.say(`round ${round}: live ${Math.round(live)} pods/s, beforehand ${Math.round(beforehand)} pods/s`);
+      lab.say(`round ${round}: live ${Math.round(live.rate)} pods/s, beforehand ${Math.round(beforehand)} pods/s`);
       // One after the other on the same machine: what a perfect node would reach, were it alone with the creator.
       const both = 1 / (1 / floor.creates + 1 / floor.statusPatches);
       rounds.push({
-        live,
+        live: live.rate,
+        cpuMs: live.cpuMs,
         beforehand,
         creates: floor.creates,
         statusPatches: floor.statusPatches,
@@ -63,13 +65,14 @@ export const pods: Benchmark = {
           floor: { what: 'status PATCH loop', value: patches },
           target: { atLeast: 0.6 * patches },
         },
+        { name: 'CPU of the replica per pod, live', value: of('cpuMs'), unit: 'ms' },
         { name: 'create loop', value: of('creates'), unit: 'per second' },
       ],
     };
   },
 };
 
-async function measureLive(lab: Lab, count: number): Promise<number> {
+async function measureLive(lab: Lab, count: number): Promise<{ readonly rate: number; readonly cpuMs: number }> {
   await using subject = await startSubject(lab);
   await subject.leading();
   await using watch = await watchPods(lab, subject.nodeNames);
@@ -80,13 +83,15 @@ async function measureLive(lab: Lab, count: number): Promise<number> {
   await subject.quiet();
   watch.reset();
   const pods = podNames(`live-${lab.unique()}`, count);
+  const cpuBefore = await cpuSeconds(subject.pid);
   const begun = lab.clock.monotonic();
   await create(lab, pods, node);
   await watch.until(`${count} running pods`, ({ running }) => running === count, LIMIT_MS);
+  const cpuMs = (((await cpuSeconds(subject.pid)) - cpuBefore) * 1000) / count;
   const measured = rate(count, lastRunning(watch) - begun);
   await subject.stop();
   await remove(lab, [...warmUp, ...pods]);
-  return measured;
+  return { rate: measured, cpuMs };
 }
 
 /** The Node is there from an earlier term; nobody leads the zone while the pods are created. */
