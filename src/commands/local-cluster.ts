@@ -1,8 +1,10 @@
-/** `zonelet local-cluster`: a small Kubernetes API server in one process. */
+/** `zonelet local-cluster`: a small Kubernetes API server, scheduler and controllers in one process. */
 import { resolve } from 'node:path';
 import { systemClock, systemRandom } from '../clock.ts';
 import { hasCode, messageOf } from '../errors.ts';
+import { createKubeClient } from '../kube/api-client.ts';
 import { startApiServer } from '../local-cluster/api-server/start-api-server.ts';
+import { runControllers } from '../local-cluster/controllers/controllers.ts';
 import { createLogger, type LogLevel } from '../log.ts';
 import { defineCommand } from './command.ts';
 import { UsageError } from './usage-error.ts';
@@ -10,7 +12,7 @@ import { UsageError } from './usage-error.ts';
 export const localCluster = defineCommand({
   name: 'local-cluster',
   summary: 'Run a small Kubernetes API on this machine, for trying things out.',
-  description: `Serves the part of the Kubernetes API that a Zonelet set, Deployments and stock kubectl need (pods, nodes, leases, events, ConfigMaps, Secrets, ServiceAccounts, namespaces, Deployments, ReplicaSets). It keeps and checks these objects; it runs no scheduler and no controllers, so a Deployment makes no pods by itself. There is no etcd, no RBAC and no network of pods: it is for demos and tests, not for production.
+  description: `Serves the part of the Kubernetes API that a Zonelet set, Deployments and stock kubectl need (pods, nodes, leases, events, ConfigMaps, Secrets, ServiceAccounts, namespaces, Deployments, ReplicaSets). Beside it run a scheduler and controllers: Deployments and ReplicaSets make pods, pods are bound to nodes, a node that is silent becomes Unknown and loses its pods after their tolerations, and what its owner left is deleted. It runs no pods itself: that is what nodes are for. There is no etcd, no RBAC and no network of pods: it is for demos and tests, not for production.
 
 It serves HTTPS with a certificate authority of its own. The kubeconfig that --kubeconfig names is written once it listens; kubectl and every other client takes it. Whoever can read that file may do everything.
 
@@ -76,10 +78,8 @@ SIGTERM or SIGINT ends it. One line on stdout says when it listens; logs go to s
       throw error;
     });
     stdout.write(`zonelet local-cluster: listening on ${server.url}, kubeconfig ${options.kubeconfig}\n`);
-    await new Promise<void>((done) => {
-      if (stop.signal.aborted) done();
-      else stop.signal.addEventListener('abort', () => done(), { once: true });
-    });
+    const client = createKubeClient({ transport: server.transport(), clock: systemClock, log });
+    await runControllers({ client, clock: systemClock, random: systemRandom, log }, stop.signal);
     return 0;
   },
 });
