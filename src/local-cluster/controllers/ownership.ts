@@ -9,11 +9,6 @@ export function controllerOf({ metadata }: KubeObject): OwnerReference | undefin
   return metadata?.ownerReferences?.find((reference) => reference.controller === true);
 }
 
-export function isControlledBy(object: KubeObject, owner: KubeObject): boolean {
-  const uid = controllerOf(object)?.uid;
-  return uid !== undefined && uid === owner.metadata?.uid;
-}
-
 /** The reference that a controller puts on what it makes. */
 export function controllerReference(owner: KubeObject): OwnerReference {
   const { name = '', uid = '' } = owner.metadata ?? {};
