@@ -66,6 +66,11 @@ function apiOf(name: Api['name'], url: string, ca: string, token: string, owner:
       });
       const text = await answer.body.text();
       const isJson = String(answer.headers['content-type']).startsWith('application/json');
+      // A watch that the server ends by its timeout: one event a line.
+      if (isJson && answer.statusCode === 200 && path.includes('watch=true')) {
+        const lines = text.split('\n').filter((line) => line !== '');
+        return { status: 200, body: lines.map((line) => JSON.parse(line)) };
+      }
       return { status: answer.statusCode, body: isJson ? JSON.parse(text) : text };
     },
   };

@@ -2,7 +2,7 @@
 import type { Event } from '../../../kube/types.ts';
 import type { ApiObject } from '../api-object.ts';
 import { type FieldProblem, invalidValue, required } from '../failure.ts';
-import { dnsSubdomain, qualifiedName } from '../validation/names.ts';
+import { pathSegment, qualifiedName } from '../validation/names.ts';
 import { type Kind, ordinary } from './kind.ts';
 
 export const events: Kind = {
@@ -14,7 +14,7 @@ export const events: Kind = {
   kind: 'Event',
   namespaced: true,
   shortNames: ['ev'],
-  nameCheck: dnsSubdomain,
+  nameCheck: pathSegment,
   allowCreateOnUpdate: true,
   fieldLabels: {
     'involvedObject.kind': (object) => (object as Event).involvedObject.kind ?? '',

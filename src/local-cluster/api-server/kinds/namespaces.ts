@@ -16,7 +16,6 @@ export const namespaces: Kind = {
   returnsDeleted: true,
   fieldLabels: {
     'status.phase': (object) => (object as Namespace).status?.phase ?? '',
-    name: ({ metadata }) => metadata.name ?? '',
   },
   complete({ metadata }) {
     if (metadata.name === undefined) return;

@@ -1,6 +1,6 @@
 /** PATCH: the object as it is, patched, then as an update. */
 import { isObject, type JsonObject } from '../api-object.ts';
-import { badRequest, notFound } from '../failure.ts';
+import { badRequest, Failure, invalid, invalidValue, notFound } from '../failure.ts';
 import { type PartialUpdate, qualifiedResource } from '../kinds/kind.ts';
 import { type PatchType, parseJson, readPatchType } from '../media-types.ts';
 import { applyJsonPatch } from '../patch/json.ts';
@@ -18,9 +18,19 @@ export function patchFromRequest(server: ServerContext, call: Call, part: Partia
   const dryRun = isDryRun(call);
   const old = server.store.collection(qualifiedResource(kind)).get(keyOf(kind, namespace, name));
   if (old === undefined) throw notFound(subjectOf(kind), name);
-  const next = decodeObject(call, patch(workingCopy(old) as unknown as JsonObject, kind.kind));
+  const next = decodePatched(call, patch(workingCopy(old) as unknown as JsonObject, kind.kind));
   checkName(next, name, kind.namespaced ? namespace : undefined);
   return updateObject(server, call, old, next, part, dryRun);
+}
+
+/** What a patch makes of an object and is none is the patch's fault: 422, where a body would be 400. */
+function decodePatched(call: Call, patched: JsonObject): ReturnType<typeof decodeObject> {
+  try {
+    return decodeObject(call, patched);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.status.reason !== 'BadRequest') throw error;
+    throw invalid(subjectOf(call.kind), call.name ?? '', [invalidValue('patch', patched, error.message)]);
+  }
 }
 
 export type ApplyPatch = (document: JsonObject, kind: string) => JsonObject;

@@ -33,13 +33,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     { name: 'Type', type: 'string', cell: (object) => (object as Secret).type ?? '' },
     { name: 'Data', type: 'string', cell: (object) => count(object, 'data') },
   ],
-  ServiceAccount: [
-    {
-      name: 'Secrets',
-      type: 'string',
-      cell: (object) => (object as { secrets?: unknown[] }).secrets?.length ?? 0,
-    },
-  ],
+  ServiceAccount: [],
 };
 
 const EVENT_COLUMNS: readonly Column[] = [

@@ -26,16 +26,13 @@ export function metadataProblems(metadata: ObjectMeta, namespaced: boolean, name
   }
   problems.push(...labelProblems(labels, 'metadata.labels'));
   problems.push(...annotationProblems(annotations, 'metadata.annotations'));
-  for (const finalizer of finalizers ?? []) {
+  for (const [i, finalizer] of (finalizers ?? []).entries()) {
+    const path = `metadata.finalizers[${i}]`;
     const complaint = qualifiedName(finalizer);
-    if (complaint !== undefined) problems.push(invalidValue('metadata.finalizers', finalizer, complaint));
+    if (complaint !== undefined) problems.push(invalidValue(path, finalizer, complaint));
     else if (!finalizer.includes('/') && !STANDARD_FINALIZERS.includes(finalizer)) {
       problems.push(
-        invalidValue(
-          'metadata.finalizers',
-          finalizer,
-          'name is neither a standard finalizer name nor is it fully qualified',
-        ),
+        invalidValue(path, finalizer, 'name is neither a standard finalizer name nor is it fully qualified'),
       );
     }
   }
@@ -44,11 +41,11 @@ export function metadataProblems(metadata: ObjectMeta, namespaced: boolean, name
     problems.push(invalidValue('metadata.finalizers', finalizers, why));
   }
   let controllers = 0;
-  for (const [i, owner] of (ownerReferences ?? []).entries()) {
-    const path = `metadata.ownerReferences[${i}]`;
+  for (const owner of ownerReferences ?? []) {
     for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
       // Not `Required`: the API server calls these invalid. A version without group is complete.
-      if ((owner[field] ?? '') === '') problems.push(invalidValue(`${path}.${field}`, '', 'must not be empty'));
+      if ((owner[field] ?? '') === '')
+        problems.push(invalidValue(`metadata.ownerReferences.${field}`, '', 'must not be empty'));
     }
     if (owner.controller === true) controllers++;
   }

@@ -25,6 +25,13 @@ export const dnsSubdomain: Check = (text) => {
   return "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 };
 
+/** What can stand in a path. Source: apimachinery pkg/api/validation/path. */
+export const pathSegment: Check = (text) => {
+  if (text === '.' || text === '..') return `may not be '${text}'`;
+  const wrong = ['/', '%'].find((character) => text.includes(character));
+  return wrong === undefined ? undefined : `may not contain '${wrong}'`;
+};
+
 export const qualifiedName: Check = (text) => {
   const parts = text.split('/');
   const name = parts.at(-1) ?? '';
