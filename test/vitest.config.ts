@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     root: `${import.meta.dirname}/..`,
     pool: 'forks',
+    // Most of them wait most of the time.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

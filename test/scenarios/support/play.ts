@@ -1,0 +1,153 @@
+/**
+ * A set in action for a scenario: cluster, backends and replicas as processes, a Deployment whose pods run, a history of
+ * all that the API server said. What a scenario does to it is its own; what must hold all the same is checked at the end.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { systemClock, systemRandom } from '../../../src/clock.ts';
+import { lastLines } from '../../../src/commands/demo/child.ts';
+import { readJournal } from '../../../src/commands/demo/journal.ts';
+import { type Play as Opened, openPlay } from '../../../src/commands/demo/play.ts';
+import { buildStage, type Stage } from '../../../src/commands/demo/stage.ts';
+import { waitFor } from '../../../src/commands/demo/wait-for.ts';
+import type { KubeClient } from '../../../src/kube/client.ts';
+import { NODES } from '../../../src/kube/resources.ts';
+import { startRealCluster } from './cluster.ts';
+import { type History, record } from './history.ts';
+import {
+  claimsNeverFall,
+  createdOnce,
+  deletedOnlyWhatWasToGo,
+  epochsNeverFall,
+  type Journals,
+  nodesStayReady,
+  podsNeverGoBack,
+} from './invariants.ts';
+
+export interface PlayOptions {
+  /** @defaultValue 9 */
+  readonly pods?: number;
+  readonly zones?: number;
+  readonly replicas?: number;
+  /** @defaultValue simulated */
+  readonly runtime?: 'simulated' | 'process';
+  /** Another play whose backends this one uses; its cluster is another one. */
+  readonly backendsOf?: Play;
+}
+
+export interface Play extends AsyncDisposable {
+  readonly stage: Stage;
+  readonly client: KubeClient;
+  readonly observer: Opened['observer'];
+  readonly history: History;
+  readonly folder: string;
+  /** Stops and starts the API server, and nothing else of the cluster. */
+  stopApiServer(): Promise<void>;
+  startApiServer(): Promise<void>;
+  /** Waits with a generous limit: how quick a thing is, is for the benchmarks to say. */
+  until(what: string, holds: () => boolean | Promise<boolean>, limitMs?: number): Promise<void>;
+  journals(): Promise<Journals>;
+  /** Waits until the replica says that it is ready: before that it may not even have heard of its signals. */
+  replicaReady(name: string): Promise<void>;
+  leaderOf(zone: string): string | undefined;
+  epochOf(zone: string): number;
+  /** Every invariant that holds in every scenario. */
+  checkInvariants(options?: CheckOptions): Promise<void>;
+}
+
+export interface CheckOptions {
+  /** Nodes whose epoch the scenario itself has edited. */
+  readonly editedNodes?: readonly string[];
+  /** UIDs that the scenario itself took away in a way that no invariant covers. */
+  readonly nodesMayFail?: boolean;
+}
+
+/** Linux ends the processes of a test run with it, however it ends; elsewhere only an orderly end does. */
+const DIE_WITH_US = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+const LIMIT_MS = 90_000;
+const MAIN = join(import.meta.dirname, '../../../src/main.ts');
+
+export async function openScenario(options: PlayOptions = {}): Promise<Play> {
+  const clock = systemClock;
+  const folder = await mkdtemp(join(tmpdir(), 'zonelet-scenario-'));
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => rm(folder, { recursive: true, force: true }));
+  const real = await startRealCluster(folder);
+  if (real !== undefined) undo.use(real);
+  const stage = await buildStage({
+    folder,
+    self: [...DIE_WITH_US, process.execPath, MAIN],
+    env: process.env,
+    kubeconfig: real?.kubeconfig,
+    zones: options.zones ?? 3,
+    replicas: options.replicas ?? 3,
+    random: systemRandom,
+    ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
+    ...(options.backendsOf === undefined ? {} : { backendsOf: options.backendsOf.stage }),
+  });
+  undo.defer(() => stage.stop(clock));
+  const never = new AbortController().signal;
+  const pods = options.pods ?? 9;
+  const opened = undo.use(
+    await openPlay({ stage, env: process.env, clock, random: systemRandom, pods, signal: never, say: () => {} }),
+  );
+  const history = undo.use(await record(opened.client, clock, systemRandom));
+  const { client, observer } = opened;
+  const zoneView = (zone: string) => observer.zones().find((each) => each.zone === zone);
+  const play: Omit<Play, typeof Symbol.asyncDispose> = {
+    stage,
+    client,
+    observer,
+    history,
+    folder,
+    async stopApiServer() {
+      if (real !== undefined) return await real.stopApiServer();
+      const cluster = stage.part('cluster');
+      cluster.kill('SIGKILL');
+      await cluster.exited;
+    },
+    async startApiServer() {
+      if (real !== undefined) return await real.startApiServer();
+      stage.restart('cluster');
+      await play.until('the API server', async () => {
+        await opened.client.list(NODES, { limit: 1, timeoutMs: 2_000 });
+        return true;
+      });
+    },
+    async until(what, holds, limitMs = LIMIT_MS) {
+      try {
+        await waitFor(what, holds, { clock, limitMs, signal: never, onChange: observer.onChange });
+      } catch (error) {
+        const said = stage.replicas.map(({ name, child }) => `--- ${name}\n${lastLines(child, 8)}`).join('\n');
+        throw new Error(`${String(error)}\n${JSON.stringify(observer.zones())}\n${said}`, { cause: error });
+      }
+    },
+    async journals() {
+      const entries = stage.zones.map(async ({ name, journal }) => [name, await readJournal(journal)] as const);
+      return new Map(await Promise.all(entries));
+    },
+    replicaReady(name) {
+      const port = stage.replicas.find((each) => each.name === name)?.httpPort;
+      return play.until(
+        `${name} to be ready`,
+        async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200,
+      );
+    },
+    leaderOf: (zone) => zoneView(zone)?.leader,
+    epochOf: (zone) => zoneView(zone)?.epoch ?? 0,
+    async checkInvariants(check = {}) {
+      const journals = await play.journals();
+      const nodeOf = (zone: string): string => stage.zones.find(({ name }) => name === zone)?.nodeName ?? '';
+      expect(epochsNeverFall(journals), 'I1: epochs of accepted mutations').toEqual([]);
+      expect(createdOnce(journals, history, nodeOf), 'I2: every pod is created once').toEqual([]);
+      expect(podsNeverGoBack(history), 'I3: phases and restart counts').toEqual([]);
+      expect(deletedOnlyWhatWasToGo(journals, history), 'I4: backend deletes').toEqual([]);
+      expect(claimsNeverFall(history, check.editedNodes), 'I1: epochs on the Nodes').toEqual([]);
+      if (check.nodesMayFail !== true) expect(nodesStayReady(history, stage.set), 'I7: Nodes stay Ready').toEqual([]);
+    },
+  };
+  const all = undo.move();
+  return { ...play, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
