@@ -1,17 +1,20 @@
 /** The stock kubectl of this machine, against a scenario's cluster. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import type { Play } from './play.ts';
 
 export const HAS_KUBECTL = spawnSync('kubectl', ['version', '--client']).status === 0;
 export const NO_KUBECTL = 'skipped: what kubectl shows of virtual nodes; install kubectl 1.32 or newer to test it';
 
-/** Its stdout. Throws with its stderr when it fails. */
-export function kubectl(play: Play, args: readonly string[], input?: string): string {
-  const { status, stdout, stderr } = spawnSync('kubectl', ['--kubeconfig', play.stage.kubeconfig, ...args], {
-    encoding: 'utf8',
-    timeout: 90_000,
-    ...(input === undefined ? {} : { input }),
-  });
+/** Its stdout. Throws with its stderr when it fails. Waits without blocking: the history is recorded meanwhile. */
+export async function kubectl(play: Play, args: readonly string[], input?: string): Promise<string> {
+  const child = spawn('kubectl', ['--kubeconfig', play.stage.kubeconfig, ...args], { timeout: 90_000 });
+  child.stdin.end(input ?? '');
+  const [stdout, stderr, status] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve)),
+  ]);
   if (status !== 0) throw new Error(`kubectl ${args.join(' ')} ended with ${status}: ${stderr}${stdout}`);
   return stdout;
 }
