@@ -27,10 +27,19 @@ const PARTS: readonly {
   { tag: 'e', path: 'ephemeralContainers', of: (spec) => spec.ephemeralContainers?.map(({ name }) => name) },
 ];
 
+/** A spec is never changed in place, and every version of a pod whose spec is the same shares it. */
+const known = new WeakMap<NonNullable<Pod['spec']>, string>();
+
 /** Such as `1i5d41402a.r7d793037`. */
 export function podHash(pod: Pod): string {
   const { spec } = pod;
   if (spec === undefined) return '1';
+  const hash = known.get(spec) ?? hashOf(spec);
+  known.set(spec, hash);
+  return hash;
+}
+
+function hashOf(spec: NonNullable<Pod['spec']>): string {
   const parts: string[] = [];
   for (const { tag, of } of PARTS) {
     const value = of(spec);
