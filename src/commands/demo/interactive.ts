@@ -86,7 +86,7 @@ export async function playInteractively(options: InteractiveOptions): Promise<vo
   const restart = (victim: Replica): void => {
     if (over.aborted || victim.child.running) return;
     stage.replaceReplica(victim.name);
-    tell(`${victim.name} started again, as a new pod; its home zone comes back to it after a minute`);
+    tell(`${victim.name} started again as a new pod; ${victim.homeZone} comes home in a minute`);
   };
   const resize = async (by: number): Promise<void> => {
     wanted = Math.max(0, wanted + by);
