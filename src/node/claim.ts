@@ -27,10 +27,11 @@ const FOREIGN_RETRY_MS = 10_000;
 
 /**
  * Creates or claims the Node and returns it. Throws `Fenced`, and ends the term, when a higher epoch stands there.
- * Never gives up for any other reason while the term lasts.
+ * Never gives up for any other reason while the term lasts; `Aborted` when it is to be wound down meanwhile.
  */
 export async function claimNode(options: ClaimOptions): Promise<Node> {
   const { term, clock, log, identity } = options;
+  const over = AbortSignal.any([term.signal, term.ending]);
   for (;;) {
     try {
       return await attempt(options);
@@ -40,7 +41,8 @@ export async function claimNode(options: ClaimOptions): Promise<Node> {
       if (!hasCode(error, 'Conflict')) {
         log.warn({ node: identity.nodeName, error: messageOf(error) }, 'the Node was not claimed');
       }
-      await sleep(clock, foreign ? FOREIGN_RETRY_MS : RETRY_MS, term.signal);
+      await sleep(clock, foreign ? FOREIGN_RETRY_MS : RETRY_MS, over);
+      if (over.aborted) throw new ZoneletError('Aborted', `Node ${identity.nodeName} was not claimed in this term`);
     }
   }
 }

@@ -39,7 +39,12 @@ export async function runPodController(options: PodControllerOptions): Promise<v
     intake.abort();
     life.abort(term.signal.reason);
   };
-  const windDown = (): void => intake.abort();
+  let underWay = false;
+  const windDown = (): void => {
+    intake.abort();
+    // Nothing has been begun that could be finished: a backend that does not answer holds nobody up.
+    if (!underWay) life.abort(term.ending.reason);
+  };
   onAbort(term.signal, stop);
   onAbort(term.ending, windDown);
 
@@ -56,6 +61,7 @@ export async function runPodController(options: PodControllerOptions): Promise<v
     holdRoom(context);
     context.accounting.begin(term.leaderlessMs ?? 0);
     if (intake.signal.aborted) return;
+    underWay = true;
     background.push(followBackend(context), accrue(context), watchOver(context, orphans, complete, begun));
     const working = queue.run(
       options.workers ?? WORKERS,

@@ -162,5 +162,6 @@ function forget(context: PodContext, tracked: TrackedPod): void {
   context.pods.delete(tracked.ref.uid);
   context.accounting.close(tracked.ref.uid);
   context.admission.release(tracked.ref.uid);
+  context.references.forget(tracked.ref.uid);
   context.queue.forget(tracked.ref.uid);
 }

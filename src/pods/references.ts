@@ -83,11 +83,20 @@ export class References {
     void this.#poll(key, begun);
   }
 
+  /** The pod waits for nothing any more: it is gone. */
+  forget(uid: string): void {
+    for (const { uids } of this.#waits.values()) uids.delete(uid);
+  }
+
   async #poll(key: string, wait: Wait): Promise<void> {
     const { clock, signal, wake } = this.#options;
     for (let pause = POLL_MIN_MS; ; pause = Math.min(pause * 2, POLL_MAX_MS)) {
       await sleep(clock, pause, signal);
       if (signal.aborted) return;
+      if (wait.uids.size === 0) {
+        this.#waits.delete(key);
+        return;
+      }
       this.#reads.delete(key);
       try {
         const found = await this.read(wait.reference);

@@ -9,7 +9,7 @@ import { LOST, removeVanished, terminate } from './deletion.ts';
 import { podHash } from './hash.ts';
 import { isTerminalPhase } from './phase.ts';
 import { publish } from './status-writer.ts';
-import { type TrackedPod, wasCreated } from './tracked-pod.ts';
+import { observe, type TrackedPod, wasCreated } from './tracked-pod.ts';
 
 /**
  * A pod that has nothing to say but that it is being created is not published for this long: most backends answer
@@ -42,7 +42,8 @@ async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promis
   if (!tracked.attempted && wasCreated(pod, context.state.read(pod)?.handle !== undefined)) {
     // It ran on the backend and is not seen there. It is never created a second time behind its owner's back: the
     // backend's complete lists decide whether it is lost, and then it fails so that its controller replaces it.
-    if (tracked.lost) await publish(context, tracked, { observation: undefined, lost: LOST });
+    if (!tracked.lost || (await isThereAfterAll(context, tracked))) return;
+    await publish(context, tracked, { observation: undefined, lost: LOST });
     return;
   }
   const rejected = tracked.attempted ? undefined : context.admission.admit(tracked.ref.uid, pod);
@@ -65,6 +66,16 @@ async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promis
   } finally {
     if (!context.signal.aborted) await report(context, tracked);
   }
+}
+
+/** Lists that lack a pod are not enough to fail it: the backend is asked for the pod itself, and must say that it is absent. */
+async function isThereAfterAll(context: PodContext, tracked: TrackedPod): Promise<boolean> {
+  const begun = context.tick();
+  const found = await context.provider.get(context.owner, tracked.ref, context.signal);
+  if (found === undefined) return false;
+  if (tracked.observedAt < begun) observe(tracked, found, context.tick());
+  context.enqueue(tracked);
+  return true;
 }
 
 /** True when the quiet time is over before the work has ended. */

@@ -243,6 +243,25 @@ describe('references', () => {
     await leader.kill();
   });
 
+  test('what nobody waits for any more is not looked for', async () => {
+    const { api, lead, clock } = stage();
+    const leader = await lead();
+    api.put(withRef('a'));
+    api.put(withRef('b'));
+    await clock.advance(10_000);
+    const asked = (): number => api.requests.filter(({ kind }) => kind === 'ConfigMap').length;
+    api.remove('Pod', 'a');
+    const withOne = asked();
+    await clock.advance(30_000);
+    expect(asked()).toBeGreaterThan(withOne);
+    api.remove('Pod', 'b');
+    await clock.advance(5_000);
+    const withNone = asked();
+    await clock.advance(600_000);
+    expect(asked()).toBe(withNone);
+    await leader.kill();
+  });
+
   test('a thousand pods with one ConfigMap read it once; a hundred that miss it ask together', async () => {
     const { api, lead, clock } = stage();
     const leader = await lead();
@@ -364,6 +383,22 @@ describe('the end of a term', () => {
     expect(api.pod('a')?.status?.phase).toBe('Running');
     expect(backend.size).toBe(1);
     await next.kill();
+  });
+});
+
+describe('a term that is to end before the zone is taken over', () => {
+  test('a backend whose list hangs does not hold the hand-over up', async () => {
+    const { lead, clock, backend } = stage();
+    backend.setFaults({ hang: new Set(['list']) });
+    const leader = await lead();
+    leader.term.winding.abort();
+    let done = false;
+    void leader.done.then(() => {
+      done = true;
+    });
+    await clock.advance(400);
+    expect(done).toBe(true);
+    expect(leader.takenOver).toBeUndefined();
   });
 });
 

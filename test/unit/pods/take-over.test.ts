@@ -178,14 +178,25 @@ describe('the record on the pod', () => {
 
 describe('pods that the backend lost', () => {
   /** The backend loses a pod without a word: neither its watch nor anybody tells. */
-  function forgetful(): { lost: Set<string>; complete: boolean; wrap: (provider: Provider) => Provider } {
+  function forgetful(): {
+    lost: Set<string>;
+    complete: boolean;
+    getKnows: boolean;
+    getFails: boolean;
+    wrap: (provider: Provider) => Provider;
+  } {
     const state = {
       lost: new Set<string>(),
       complete: true,
+      getKnows: false,
+      getFails: false,
       wrap: (provider: Provider): Provider => ({
         ...provider,
         [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
-        get: async (owner, ref, options) => (state.lost.has(ref.uid) ? undefined : provider.get(owner, ref, options)),
+        get: async (owner, ref, options) => {
+          if (state.getFails) throw new ZoneletError('Unavailable', 'no answer');
+          return state.lost.has(ref.uid) && !state.getKnows ? undefined : await provider.get(owner, ref, options);
+        },
         list: async (owner, options) => {
           const { pods } = await provider.list(owner, options);
           return { pods: pods.filter(({ ref }) => !state.lost.has(ref.uid)), complete: state.complete };
@@ -230,6 +241,27 @@ describe('pods that the backend lost', () => {
     memory.complete = false;
     await clock.advance(600_000);
     expect(api.pod('a')?.status?.phase).toBe('Running');
+    expect(calls).toHaveLength(1);
+    await leader.kill();
+  });
+
+  test('complete lists that lack everything fail nothing while the backend, asked for the pod, has it or does not say', async () => {
+    const memory = forgetful();
+    const { api, lead, calls, clock } = stage({ wrap: memory.wrap });
+    const leader = await lead();
+    api.put(testPod('a'));
+    await settle();
+    memory.lost.add('uid-a');
+    memory.getKnows = true;
+    await clock.advance(600_000);
+    expect(api.pod('a')?.status?.phase).toBe('Running');
+    memory.getFails = true;
+    await clock.advance(600_000);
+    expect(api.pod('a')?.status?.phase).toBe('Running');
+    memory.getFails = false;
+    memory.getKnows = false;
+    await clock.advance(600_000);
+    expect(api.pod('a')?.status?.phase).toBe('Failed');
     expect(calls).toHaveLength(1);
     await leader.kill();
   });
