@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
+import { CLUSTER } from './support/cluster.ts';
 import { openScenario } from './support/play.ts';
 import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 
+const PODS = CLUSTER === 'real' ? 60 : 9;
+
 test('SIGKILL of each leader in turn: another replica takes over, no pod restarts, the node stays Ready', async () => {
-  await using play = await openScenario({ pods: 9 });
+  await using play = await openScenario({ pods: PODS });
   const before = uids(workloadPods(play));
   for (const { name: zone } of play.stage.zones) {
     const victim = play.leaderOf(zone) ?? '';
@@ -14,8 +17,8 @@ test('SIGKILL of each leader in turn: another replica takes over, no pod restart
   }
   expect(uids(workloadPods(play))).toEqual(before);
   // The successors do not only hold the office.
-  await scaleTo(play, 12);
+  await scaleTo(play, PODS + 3);
   expect(restarts(workloadPods(play))).toBe(0);
-  await scaleTo(play, 6);
+  await scaleTo(play, PODS - 3);
   await play.checkInvariants();
 });
