@@ -19,9 +19,11 @@ test('SIGTERM of a leader, and of all at once: given up in good order, exit stat
   // A rolling restart of everything at once is a bad idea and does no harm.
   const last = play.stage.zones.map(({ name }) => play.epochOf(name));
   const children = play.stage.replicas.map(({ child }) => child);
-  for (const child of children) child.kill('SIGTERM');
-  expect(await Promise.all(children.map(({ exited }) => exited))).toEqual([0, 0, 0]);
-  for (const { name } of play.stage.replicas) play.stage.replaceReplica(name);
+  await play.withoutReplicas(async () => {
+    for (const child of children) child.kill('SIGTERM');
+    expect(await Promise.all(children.map(({ exited }) => exited))).toEqual([0, 0, 0]);
+    for (const { name } of play.stage.replicas) play.stage.replaceReplica(name);
+  });
   await play.until('new leaders everywhere', () =>
     play.stage.zones.every(({ name }, i) => play.epochOf(name) > (last[i] ?? 0)),
   );

@@ -26,4 +26,7 @@ test('two sets of one name from two clusters share the backends and never touch 
     .filter(({ op, outcome }) => op === 'create' && outcome === 'accepted')
     .map(({ uid }) => uid);
   expect(new Set(created).size).toBe(created.length);
+  for (const play of [first, second]) await play.checkInvariants({ sharedBackends: true });
+  const bound = [first, second].flatMap(({ history }) => history.pods.map(({ object }) => object.metadata?.uid));
+  expect(created.filter((uid) => !bound.includes(uid))).toEqual([]);
 });

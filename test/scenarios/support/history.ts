@@ -23,6 +23,8 @@ export interface History extends AsyncDisposable {
   currentPods(): readonly Pod[];
   currentNodes(): readonly Node[];
   currentLeases(): readonly Lease[];
+  /** Resolves once everything is recorded that the API server had when it was called. */
+  caughtUp(): Promise<void>;
 }
 
 /** Records from now on. */
@@ -30,7 +32,7 @@ export async function record(client: KubeClient, clock: Clock, random: Random): 
   const life = new AbortController();
   const metrics = apiMetrics(new Registry());
   const running: Promise<void>[] = [];
-  const informers: { synced(signal?: AbortSignal): Promise<void> }[] = [];
+  const informers: { synced(signal?: AbortSignal): Promise<void>; refresh(signal?: AbortSignal): Promise<void> }[] = [];
   const follow = <T extends KubeObject>(resource: Resource<T>) => {
     const informer = createInformer({ client, resource, selection: {}, clock, random, metrics, log: silentLogger });
     const seen: Seen<T>[] = [];
@@ -55,6 +57,9 @@ export async function record(client: KubeClient, clock: Clock, random: Random): 
     currentPods: () => pods.informer.list(),
     currentNodes: () => nodes.informer.list(),
     currentLeases: () => leases.informer.list(),
+    async caughtUp() {
+      await Promise.all(informers.map((informer) => informer.refresh(life.signal)));
+    },
     async [Symbol.asyncDispose]() {
       life.abort();
       await Promise.all(running);
