@@ -64,7 +64,7 @@ export function electionMetrics(registry: Registry): ElectionMetrics {
     }),
     fenced: new Counter({
       name: 'zonelet_fenced_writes_total',
-      help: 'Writes of this replica that were refused as stale, by who refused (self, backend, api).',
+      help: 'Writes of this replica that were refused as stale, by who refused (self, backend).',
       labelNames: ['zone', 'by'],
       registers,
     }),

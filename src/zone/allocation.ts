@@ -10,7 +10,8 @@ const EVERY_MS = 1_000;
 
 /** Begins to count; disposing ends it and takes the zone's series away, which its next leader reports. */
 export function countAllocation(zone: string, pods: Informer<Pod>, clock: Clock, metrics: NodeMetrics): Disposable {
-  const shown = new Set<string>();
+  // Of these there is always some to give; what nobody has asked for yet is 0, not unknown.
+  const shown = new Set(['cpu', 'memory']);
   let timer: Timer | undefined;
   const count = (): void => {
     timer = undefined;

@@ -6,6 +6,7 @@ import { PODS } from '../../kube/resources.ts';
 import type { PodSharing } from '../../kube/sharing.ts';
 import type { Pod } from '../../kube/types.ts';
 import type { Logger } from '../../log.ts';
+import { beginZoneSeries } from '../../metrics/zone-series.ts';
 import type { NodeIdentity } from '../../node/node-object.ts';
 import { createGuard, type GuardedProvider } from '../../provider/guard.ts';
 import { createProvider } from '../../provider/loading.ts';
@@ -28,6 +29,7 @@ export async function prepareZone(
   const { config, client, clock, random, metrics } = options;
   const log = options.log.child({ zone: zone.name });
   const { name, region, nodeName } = zone;
+  beginZoneSeries(name, metrics);
   const provider = await createProvider(zone.provider, { set: config.set, zone: name, region, clock, random, log });
   return {
     zone,
