@@ -189,6 +189,7 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
     /** What has to come before the next watch. */
     let first: 'list' | 'check' | 'nothing' = store.position === undefined ? 'list' : 'check';
     let failures = 0;
+    let wasExpired = false;
     while (!signal.aborted) {
       let reason: Reason;
       let failure: unknown;
@@ -217,8 +218,11 @@ export function createInformer<T extends KubeObject>(options: InformerOptions<T>
       const healthy = clock.monotonic() - begun >= HEALTHY_MS && (heard || failure === undefined);
       const before = healthy ? 0 : failures;
       failures = healthy ? 0 : failures + 1;
-      // One "too old" is the ordinary course after an interruption; only repeated ones have to be slowed down.
-      if (healthy || (reason === 'expired' && before === 0)) {
+      // One "too old" is the ordinary course after an interruption, however often that was asked about: the server is back.
+      // Only repeated ones have to be slowed down.
+      const onceTooOld = reason === 'expired' && !wasExpired;
+      wasExpired = reason === 'expired';
+      if (healthy || onceTooOld) {
         log.debug({ reason, ...(failure === undefined ? {} : { error: messageOf(failure) }) }, 'watching again');
         continue;
       }

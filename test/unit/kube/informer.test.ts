@@ -163,6 +163,22 @@ describe('informer', () => {
     expect(await s.restarts('expired')).toBe(1);
   });
 
+  test('a server that is back after an outage and has forgotten our position costs no further pause', async () => {
+    await using s = stage();
+    s.api.put('a');
+    s.start();
+    await settle();
+    for (let i = 0; i < 8; i++) s.api.listErrors.push(unavailable());
+    s.api.end('broken');
+    await s.clock.advance(20_000);
+    s.api.listErrors.length = 0;
+    s.api.put('b');
+    s.api.compact();
+    await s.clock.advance(5_000);
+    expect(names(s.informer)).toEqual(['a', 'b']);
+    expect(await s.restarts('expired')).toBe(1);
+  });
+
   test('a server that says "too old" again and again is not asked ever faster', async () => {
     await using s = stage();
     for (let i = 0; i < 1_000; i++) s.api.watchErrors.push(expired());
