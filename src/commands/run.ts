@@ -5,13 +5,10 @@ import { loadConfig } from '../config/load.ts';
 import { startWatchdog } from '../election/watchdog.ts';
 import { messageOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
-import { createMetrics } from '../metrics/metrics.ts';
 import { loadProvider } from '../provider/loading.ts';
 import { version } from '../version.ts';
 import { defineCommand } from './command.ts';
-import { openConnection } from './connection.ts';
 import { keepSmall } from './run/memory.ts';
-import { runReplica } from './run/replica.ts';
 
 export const run = defineCommand({
   name: 'run',
@@ -82,6 +79,12 @@ Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port
         httpPort: options['http-port'],
       },
     });
+    // Only now: a mistake in the configuration is told before all that runs a replica is read and compiled.
+    const [{ createMetrics }, { openConnection }, { runReplica }] = await Promise.all([
+      import('../metrics/metrics.ts'),
+      import('./connection.ts'),
+      import('./run/replica.ts'),
+    ]);
     const clock = systemClock;
     const log = createLogger(config.log).child({ set: config.set, replica: config.replica.name });
     const metrics = createMetrics({ set: config.set, version: version() });
