@@ -108,7 +108,12 @@ describe('the invariants of the scenarios', () => {
 
   test('I7: a Node that was Ready', () => {
     expect(nodesStayReady(history({ nodes: [node(0, 1, 'False'), node(1, 1)] }), 'demo')).toEqual([]);
-    expect(nodesStayReady(history({ nodes: [node(0, 1), node(1, 1, 'Unknown')] }), 'demo')).toHaveLength(1);
+    const lost = history({ nodes: [node(0, 1), node(50, 1, 'Unknown')] });
+    expect(nodesStayReady(lost, 'demo')).toHaveLength(1);
+    expect(nodesStayReady(lost, 'demo', [{ from: at(10), until: at(60) }])).toEqual([]);
+    expect(nodesStayReady(lost, 'demo', [{ from: at(10), until: at(40) }])).toHaveLength(1);
+    const said = history({ nodes: [node(0, 1), node(50, 1, 'False')] });
+    expect(nodesStayReady(said, 'demo', [{ from: at(10), until: at(60) }])).toHaveLength(1);
   });
 
   test('I9: a zone that nobody leads for too long', () => {

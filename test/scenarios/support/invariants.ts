@@ -106,8 +106,11 @@ export function deletedOnlyWhatWasToGo(journals: Journals, history: History): st
   return wrong;
 }
 
-/** A virtual node that was Ready stays Ready. */
-export function nodesStayReady(history: History, set: string): string[] {
+/**
+ * A virtual node that was Ready stays Ready. `blind`: when the cluster's node controller could not see, or did not yet
+ * see again, what the nodes say of themselves; that it calls them Unknown then is not theirs to prevent.
+ */
+export function nodesStayReady(history: History, set: string, blind: readonly Outage[] = []): string[] {
   const wrong: string[] = [];
   const ready = new Set<string>();
   for (const { t, type, object } of history.nodes) {
@@ -116,8 +119,9 @@ export function nodesStayReady(history: History, set: string): string[] {
     if (type === 'gone') ready.delete(name);
     if (type === 'gone') continue;
     const condition = object.status?.conditions?.find((each) => each.type === 'Ready');
+    const unseen = condition?.status === 'Unknown' && blind.some(({ from, until }) => from <= t && t <= until);
     if (condition?.status === 'True') ready.add(name);
-    else if (ready.has(name)) {
+    else if (ready.has(name) && !unseen) {
       const at = new Date(t).toISOString();
       wrong.push(
         `${name} became ${condition?.status ?? 'nothing'} (${condition?.reason ?? ''}: ${condition?.message ?? ''}) at ${at}`,

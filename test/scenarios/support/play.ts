@@ -14,7 +14,7 @@ import { buildStage, type Stage } from '../../../src/commands/demo/stage.ts';
 import { waitFor } from '../../../src/commands/demo/wait-for.ts';
 import type { KubeClient } from '../../../src/kube/client.ts';
 import { NODES } from '../../../src/kube/resources.ts';
-import { startRealCluster } from './cluster.ts';
+import { CLUSTER, startRealCluster } from './cluster.ts';
 import { type History, record } from './history.ts';
 import {
   claimsNeverFall,
@@ -71,6 +71,10 @@ export interface CheckOptions {
 /** Linux ends the processes of a test run with it, however it ends; elsewhere only an orderly end does. */
 const DIE_WITH_US = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
 const LIMIT_MS = 90_000;
+/** A real cluster's controllers try to reach an API server that was away again with pauses of up to a minute (client-go). */
+const CONTROLLERS_RETURN_MS = 120_000;
+/** The node controller's, at the least. */
+const NODE_GRACE_MS = 40_000;
 const MAIN = join(import.meta.dirname, '../../../src/main.ts');
 
 export async function openScenario(options: PlayOptions = {}): Promise<Play> {
@@ -100,6 +104,8 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
   const history = undo.use(await record(opened.client, clock, systemRandom));
   const { client, observer } = opened;
   const outages: Outage[] = [];
+  /** Of the node controller. */
+  const blind: Outage[] = [];
   /** Of the API server, while it lasts. */
   let stoppedAt: number | undefined;
   const zoneView = (zone: string) => observer.zones().find((each) => each.zone === zone);
@@ -123,13 +129,20 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
         await opened.client.list(NODES, { limit: 1, timeoutMs: 2_000 });
         return true;
       });
-      if (stoppedAt !== undefined) outages.push({ from: stoppedAt, until: clock.now() });
+      const until = clock.now();
+      if (stoppedAt !== undefined) {
+        outages.push({ from: stoppedAt, until });
+        if (CLUSTER === 'real') blind.push({ from: stoppedAt, until: until + CONTROLLERS_RETURN_MS });
+      }
       stoppedAt = undefined;
     },
     async withoutReplicas(run) {
       const from = clock.now();
       await run();
-      outages.push({ from, until: clock.now() });
+      const until = clock.now();
+      outages.push({ from, until });
+      // Nobody was there to renew the node Leases: with a take-over on top it may have been for too long.
+      if (until - from > NODE_GRACE_MS / 2) blind.push({ from, until: until + NODE_GRACE_MS });
     },
     async until(what, holds, limitMs = LIMIT_MS) {
       try {
@@ -170,7 +183,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
       expect(podsNeverGoBack(history), 'I3: phases and restart counts').toEqual([]);
       expect(deletedOnlyWhatWasToGo(journals, history), 'I4: backend deletes').toEqual([]);
       expect(claimsNeverFall(history, check.editedNodes), 'I1: epochs on the Nodes').toEqual([]);
-      expect(nodesStayReady(history, stage.set), 'I7: Nodes stay Ready').toEqual([]);
+      expect(nodesStayReady(history, stage.set, blind), 'I7: Nodes stay Ready').toEqual([]);
       const led = { set: stage.set, zones: stage.zones, outages, now: clock.now() };
       expect(zonesAreLed(history, led), 'I9: every zone is led again within its bound').toEqual([]);
     },
