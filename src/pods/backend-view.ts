@@ -123,16 +123,17 @@ function take(context: PodContext, event: WatchEvent): void {
     }
     case 'sync-end':
       // The backend answers (again): what waited for it need not sit out its back-off.
-      if (event.complete) retryProblems(context);
+      if (event.complete) retryFailed(context);
       return;
     case 'sync-start':
       return;
   }
 }
 
-function retryProblems(context: PodContext): void {
+function retryFailed(context: PodContext): void {
   for (const tracked of context.pods.values()) {
-    if (tracked.problem === undefined || tracked.problem.lasting) continue;
+    // Dirty: its deletion, its update or its status failed; or it is in the queue anyway.
+    if (!tracked.dirty && (tracked.problem === undefined || tracked.problem.lasting)) continue;
     context.queue.forget(tracked.ref.uid);
     context.enqueue(tracked);
   }

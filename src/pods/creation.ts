@@ -8,6 +8,7 @@ import type { ResolvedPod } from '../provider/contract.ts';
 import { eventSubject, type PodContext } from './context.ts';
 import { resolveEnvironment, withExpandedCommands } from './environment.ts';
 import { changedFields, podHash } from './hash.ts';
+import { reaching } from './status-writer.ts';
 import { describeUnsupported, UNSUPPORTED, unsupportedFields } from './support.ts';
 import { observe, type Problem, type TrackedPod } from './tracked-pod.ts';
 
@@ -88,7 +89,7 @@ export async function updatePod(
 }
 
 async function resolve(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<ResolvedPod | undefined> {
-  const environment = await resolveEnvironment(pod, (reference) => context.references.read(reference));
+  const environment = await reaching(resolveEnvironment(pod, (reference) => context.references.read(reference)));
   if (!environment.ok) {
     const { message, container, reference, version } = environment;
     const problem: Problem = { reason: 'CreateContainerConfigError', message, lasting: true };

@@ -6,7 +6,7 @@
  * pod is read again and the status computed anew.
  */
 import { assertMayAct } from '../election/term.ts';
-import { hasCode, ZoneletError } from '../errors.ts';
+import { type ErrorCode, hasCode, ZoneletError } from '../errors.ts';
 import { PODS } from '../kube/resources.ts';
 import type { Pod, PodStatus } from '../kube/types.ts';
 import type { PodRecord } from '../state/contract.ts';
@@ -33,11 +33,12 @@ export class ApiUnreachable extends ZoneletError {
   }
 }
 
-async function reaching<T>(request: Promise<T>): Promise<T> {
+/** Throws `ApiUnreachable` for what says that the API server is away, and for these codes besides. */
+export async function reaching<T>(request: Promise<T>, ...codes: readonly ErrorCode[]): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    throw hasCode(error, 'Unavailable', 'Throttled') ? new ApiUnreachable(error) : error;
+    throw hasCode(error, 'Unavailable', 'Throttled', ...codes) ? new ApiUnreachable(error) : error;
   }
 }
 
@@ -66,6 +67,8 @@ export async function publish(context: PodContext, tracked: TrackedPod, report: 
       failure = error;
     }
   }
+  // It answers, and not to the point (a 500, a 502 of something in between, nothing in time): as good as away.
+  if (hasCode(failure, 'Ambiguous')) throw new ApiUnreachable(failure);
   throw new ZoneletError('Conflict', 'the pod changes faster than its status can be written', { cause: failure });
 }
 
@@ -103,6 +106,7 @@ export async function readLive(context: PodContext, tracked: TrackedPod): Promis
         { namespace, name },
         { signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, context.term.remainingMs()) },
       ),
+      'Ambiguous',
     );
     if (pod.metadata?.uid !== uid) return undefined;
     rememberFresh(tracked, pod);
@@ -125,6 +129,8 @@ export async function removeFromApi(context: PodContext, tracked: TrackedPod): P
         { namespace, name },
         { uid, gracePeriodSeconds: 0, signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, term.remainingMs()) },
       ),
+      // With the UID named it does no harm to ask again.
+      'Ambiguous',
     );
   } catch (error) {
     // Not there, or the name is another UID's by now: what was wanted is so. With finalizers the object stays a while.
