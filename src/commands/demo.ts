@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock, systemRandom } from '../clock.ts';
 import { messageOf } from '../errors.ts';
+import { silentLogger } from '../log.ts';
 import { defineCommand } from './command.ts';
+import { openConnection } from './connection.ts';
+import { assertNoSuchSet } from './demo/cluster-check.ts';
 import { playInteractively } from './demo/interactive.ts';
 import { closePlay, openPlay } from './demo/play.ts';
-import { buildStage } from './demo/stage.ts';
+import { buildStage, DEMO_SET } from './demo/stage.ts';
 import { playStory, type Summary } from './demo/story.ts';
 
 export const demo = defineCommand({
@@ -50,7 +53,7 @@ Without a terminal, or with --script, the story plays by itself: start, pods run
   exitStatuses: {
     0: 'No pod restarted, none was created twice and no node left Ready; or the demo was quit.',
     1: 'One of these happened, or a part did not come up; stderr says what.',
-    2: 'The command line is wrong.',
+    2: 'The command line or the kubeconfig is wrong, or a set called "demo" runs on that cluster already; nothing was done.',
   },
   async run(environment, { options }) {
     const { stdin, stdout, stderr, env, self, cwd } = environment;
@@ -66,12 +69,18 @@ Without a terminal, or with --script, the story plays by itself: start, pods run
         stop.abort();
       }),
     );
+    const kubeconfig = options.kubeconfig === undefined ? undefined : resolve(cwd, options.kubeconfig);
+    if (kubeconfig !== undefined) {
+      // Asked before anything is started: an embedded cluster takes its time to come up, somebody's is there or is not.
+      await using asked = await openConnection({ kubeconfig, env, clock, log: silentLogger });
+      await assertNoSuchSet(asked.client, DEMO_SET);
+    }
     const folder = await mkdtemp(join(tmpdir(), 'zonelet-demo-'));
     const stage = await buildStage({
       folder,
       self,
       env,
-      kubeconfig: options.kubeconfig === undefined ? undefined : resolve(cwd, options.kubeconfig),
+      kubeconfig,
       zones: options.zones,
       replicas: options.replicas,
       random: systemRandom,

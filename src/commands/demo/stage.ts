@@ -78,7 +78,7 @@ interface Part {
 
 /** Well above the longest orderly stop. */
 const STOP_LIMIT_MS = 10_000;
-const SET = 'demo';
+export const DEMO_SET = 'demo';
 const NAMESPACE = 'default';
 
 /** `a`, `b`, ... `z`, `aa`, ... as the cloud providers name their zones. */
@@ -98,13 +98,13 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
     options.backendsOf?.zones ??
     Array.from({ length: options.zones }, (_, i) => ({
       name: zoneName(i),
-      nodeName: `${SET}-${zoneName(i)}`,
+      nodeName: `${DEMO_SET}-${zoneName(i)}`,
       journal: join(folder, `${zoneName(i)}.journal`),
       port: ports[i] ?? 0,
     }));
   const homeOf = (i: number): string => zones[i % zones.length]?.name ?? '';
   const configFile = join(folder, 'zonelet.yaml');
-  await writeFile(configFile, stringify(configuration(SET, NAMESPACE, kubeconfig, zones)));
+  await writeFile(configFile, stringify(configuration(DEMO_SET, NAMESPACE, kubeconfig, zones)));
 
   const parts = new Map<string, Part>();
   const start = (name: string, args: readonly string[], extra: Readonly<Record<string, string>> = {}): void => {
@@ -135,7 +135,7 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
     [...parts].filter(([name]) => wanted(name)).map(([, { child }]) => child);
 
   return {
-    set: SET,
+    set: DEMO_SET,
     namespace: NAMESPACE,
     kubeconfig,
     configFile,

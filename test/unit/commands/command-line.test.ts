@@ -101,4 +101,22 @@ describe('the command line', () => {
     expect(status).toBe(2);
     expect(err).toContain('missing.kubeconfig');
   });
+
+  test('demo on a cluster whose kubeconfig is not there, or that does not answer, starts nothing', async () => {
+    const missing = await run('demo', '--kubeconfig', 'missing.kubeconfig');
+    expect({ ...missing, err: '' }).toEqual({ status: 2, out: '', err: '' });
+    expect(missing.err).toContain('missing.kubeconfig');
+
+    // Port 1 of this machine: nothing answers there.
+    const cluster = { name: 'c', cluster: { server: 'https://127.0.0.1:1' } };
+    const context = { name: 'x', context: { cluster: 'c', user: 'u' } };
+    const user = { name: 'u', user: { token: 't' } };
+    await writeFile(
+      join(folder, 'silent.kubeconfig'),
+      JSON.stringify({ clusters: [cluster], contexts: [context], users: [user], 'current-context': 'x' }),
+    );
+    const silent = await run('demo', '--kubeconfig', 'silent.kubeconfig');
+    expect({ ...silent, err: '' }).toEqual({ status: 1, out: '', err: '' });
+    expect(silent.err).toContain('ECONNREFUSED');
+  });
 });
