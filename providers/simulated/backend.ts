@@ -14,6 +14,7 @@ import type {
   ResolvedPod,
   Resources,
 } from '../../src/provider/contract.ts';
+import { Fenced } from '../../src/provider/fenced.ts';
 import { type AddressPool, createAddressPool, DEFAULT_POD_CIDR } from './address-pool.ts';
 import { type Behave, DEFAULT_CAPACITY, noFaults, type PodBehaviour, type SimulatedFaults } from './behaviour.ts';
 import { appendLine, type ContainerLog, createContainerLog, endLog } from './container-logs.ts';
@@ -242,9 +243,9 @@ export class SimulatedBackend {
       throw new ZoneletError('InvalidInput', `this is the backend of ${this.zone}, not of ${zone}`);
     const fence = this.#fences.get(owner);
     if (fence !== undefined && (epoch < fence.epoch || (epoch === fence.epoch && holder !== fence.holder))) {
-      throw new ZoneletError(
-        'Fenced',
+      throw new Fenced(
         `epoch ${epoch} of ${holder} is refused: the fence of ${zone} is at ${fence.epoch} of ${fence.holder}`,
+        fence,
       );
     }
     if (fence === undefined || epoch > fence.epoch) this.#fences.set(owner, { epoch, holder });

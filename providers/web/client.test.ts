@@ -80,6 +80,15 @@ describe('an answer that is none of success', () => {
     expect(backend.requests, 'neither is tried again here').toHaveLength(2);
   });
 
+  it('says which fence refused it', async () => {
+    const current = { epoch: 9, holder: 'replica-1' };
+    await using backend = await fakeBackend((response) =>
+      json(response, 412, { error: { code: 'Fenced', message: 'too late', current } }),
+    );
+    await using provider = connectTo({ url: backend.url });
+    await expect(create(provider)).rejects.toMatchObject({ code: 'Fenced', current });
+  });
+
   it('says when to come back', async () => {
     await using backend = await fakeBackend((response) => response.writeHead(429, { 'retry-after': '3' }).end());
     await using provider = connectTo({ url: backend.url });

@@ -3,6 +3,7 @@ import { type Dispatcher, request as send } from 'undici';
 import { type Clock, deadline, sleep } from '../../src/clock.ts';
 import { type ErrorCode, messageOf, ZoneletError } from '../../src/errors.ts';
 import type { Fence } from '../../src/provider/contract.ts';
+import { Fenced } from '../../src/provider/fenced.ts';
 import type { Connection } from './connection.ts';
 import {
   ATTEMPT_HEADER,
@@ -206,6 +207,7 @@ function refusal(call: Call, response: Dispatcher.ResponseData, text: string): Z
   const seconds = Number(headers['retry-after']);
   const retryAfterMs = said?.retryAfterMs ?? (Number.isFinite(seconds) ? seconds * 1000 : undefined);
   const options = retryAfterMs === undefined ? {} : { retryAfterMs };
+  if (code === 'Fenced' && said?.current !== undefined) return new Fenced(what, said.current);
   // Not the caller's own doing, whatever the backend calls it.
   if (code === 'Aborted') return new ZoneletError('Unavailable', what, options);
   if (code === 'Internal' && call.effect === 'write') return new ZoneletError('Ambiguous', what, options);
@@ -221,13 +223,20 @@ function errorOf(text: string): ErrorAnswer['error'] | undefined {
   }
   const error = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined;
   if (typeof error !== 'object' || error === null) return undefined;
-  const { code, message, retryAfterMs } = error as Readonly<Record<string, unknown>>;
+  const { code, message, retryAfterMs, current } = error as Readonly<Record<string, unknown>>;
   if (typeof code !== 'string' || !Object.hasOwn(STATUS_OF, code)) return undefined;
   return {
     code: code as ErrorCode,
     message: typeof message === 'string' ? message.slice(0, LONGEST_MESSAGE) : code,
     ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? { retryAfterMs } : {}),
+    ...(isFence(current) ? { current: { epoch: current.epoch, holder: current.holder } } : {}),
   };
+}
+
+function isFence(value: unknown): value is NonNullable<ErrorAnswer['error']['current']> {
+  if (typeof value !== 'object' || value === null) return false;
+  const { epoch, holder } = value as Readonly<Record<string, unknown>>;
+  return Number.isSafeInteger(epoch) && typeof holder === 'string';
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { createBell } from './bell.ts';
 import type { CampaignOptions, Contest } from './contest.ts';
+import { MAX_EPOCH } from './epoch-floor.ts';
 import { createHandBack } from './hand-back.ts';
 import type { LockRecord } from './lock.ts';
 import { createObserver } from './observer.ts';
@@ -28,6 +29,7 @@ const REST_MS = 5_000;
 const NOTHING_LEFT: Aftermath = {
   vanishedUnder: undefined,
   floorInDoubt: false,
+  stands: 0,
   restUntil: Number.NEGATIVE_INFINITY,
 };
 
@@ -76,7 +78,9 @@ export function createCampaign(options: CampaignOptions): Campaign {
     log.info({ epoch, leaderlessMs }, 'won the zone');
     return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, sent, clock, ended });
 
-    function ended(end: TermEnd, detail: string): void {
+    function ended(end: TermEnd, detail: string, stands: number | undefined): void {
+      // What nobody could write into a Lease is not believed.
+      if (stands !== undefined && stands < MAX_EPOCH) aftermath = { ...aftermath, stands };
       metrics.leader.set({ zone }, 0);
       metrics.masterStatus.set({ name: lock.name }, 0);
       metrics.termsEnded.inc({ zone, reason: end });

@@ -15,7 +15,7 @@ export interface OfficeOptions {
   readonly renewDeadlineMs: number;
   readonly clock: Clock;
   /** Called once, when it is over for whatever reason. */
-  readonly ended: (end: TermEnd, detail: string) => void;
+  readonly ended: (end: TermEnd, detail: string, stands: number | undefined) => void;
 }
 
 export interface Office extends Term {
@@ -58,12 +58,12 @@ export function openOffice(options: OfficeOptions): Office {
     );
   }
 
-  function lose(end: TermEnd, detail: string): void {
+  function lose(end: TermEnd, detail: string, stands?: number): void {
     if (over !== undefined) return;
     over = end;
     timer.cancel();
     signal.abort(new DOMException(`the term of zone ${zone} with epoch ${epoch} is over: ${detail}`, 'AbortError'));
-    ended(end, detail);
+    ended(end, detail, stands);
   }
 
   function remainingMs(): number {

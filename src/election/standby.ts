@@ -23,6 +23,8 @@ export interface Aftermath {
   readonly vanishedUnder: Stamp | undefined;
   /** The cache of Nodes may lag behind: the epoch has to be read before the next claim. */
   readonly floorInDoubt: boolean;
+  /** An epoch that stood in its way where neither the lock nor the Node tells of it; 0 when there was none. */
+  readonly stands: number;
   /** Monotonic time before which this replica claims nothing. */
   readonly restUntil: number;
 }
@@ -104,7 +106,7 @@ export function createStandby(contest: Contest): Standby {
         }
         continue;
       }
-      const known = Math.max(observer.highestEpoch, floorRead?.epoch ?? 0, floor.cached() ?? 0);
+      const known = Math.max(observer.highestEpoch, floorRead?.epoch ?? 0, floor.cached() ?? 0, after.stands);
       const { vanishedUnder } = after;
       const standing: Standing = {
         holder,

@@ -28,8 +28,11 @@ export interface Term {
   mayAct(): boolean;
   /** Milliseconds of the right to act that are left; 0 when none. Bounds every request's deadline. */
   remainingMs(): number;
-  /** Gives the term up at once, because somebody proved that it is over. */
-  lose(end: TermEnd, detail: string): void;
+  /**
+   * Gives the term up at once, because somebody proved that it is over. `stands`: the epoch that was seen to stand in its
+   * way, which this replica's next one will be above.
+   */
+  lose(end: TermEnd, detail: string, stands?: number): void;
 }
 
 /** Throws `Fenced` unless the term may act now. */

@@ -31,6 +31,7 @@ import type {
   ZoneReport,
 } from './contract.ts';
 import { endlessStream } from './endless-stream.ts';
+import { Fenced } from './fenced.ts';
 import { receivedObservation, receivedPod } from './received-pod.ts';
 import { receivedReport, ZONE_STATES } from './received-report.ts';
 
@@ -295,7 +296,8 @@ export function createGuard(options: GuardOptions): GuardedProvider {
 
     function fenced(by: 'self' | 'backend', error: ZoneletError): void {
       options.onFenced?.(by);
-      if (by === 'backend') term.lose('fenced', error.message);
+      if (by === 'backend')
+        term.lose('fenced', error.message, error instanceof Fenced ? error.current.epoch : undefined);
     }
 
     async function mutate<T>(

@@ -2,8 +2,9 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
+import { Fenced } from '../../../src/provider/fenced.ts';
 import { type ErrorAnswer, JSON_TYPE, STATUS_OF } from '../protocol.ts';
-import { Fenced, Refused, UnsupportedPod } from './refusals.ts';
+import { Refused, UnsupportedPod } from './refusals.ts';
 
 export function answer(response: ServerResponse, status: number, body: object): void {
   const text = JSON.stringify(body);

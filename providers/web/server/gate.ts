@@ -2,8 +2,8 @@
 import type { Clock } from '../../../src/clock.ts';
 import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
 import type { Fence, PodRef } from '../../../src/provider/contract.ts';
+import { Fenced } from '../../../src/provider/fenced.ts';
 import type { Journal, JournalEntry } from './journal.ts';
-import { Fenced } from './refusals.ts';
 import type { Store } from './store.ts';
 
 export interface GateOptions {
@@ -32,7 +32,8 @@ export function createGate({ zone, store, journal, clock }: GateOptions): Gate {
     const { owner, epoch, holder } = asked;
     const fence = store.fences.get(owner);
     if (fence !== undefined && (epoch < fence.epoch || (epoch === fence.epoch && holder !== fence.holder))) {
-      throw new Fenced({ epoch, holder }, fence);
+      const message = `epoch ${epoch} of ${holder} is refused: the fence is at ${fence.epoch} of ${fence.holder}`;
+      throw new Fenced(message, fence);
     }
     if (fence === undefined || epoch > fence.epoch) store.putFence({ owner, epoch, holder });
   }

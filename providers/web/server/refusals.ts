@@ -1,19 +1,6 @@
 /** Errors that carry more than a code, for the answer's body. */
 import { type ErrorCode, ZoneletError } from '../../../src/errors.ts';
-import type { Fence, Unsupported } from '../../../src/provider/contract.ts';
-
-/** A mutation came too late: somebody else holds the zone. */
-export class Fenced extends ZoneletError {
-  readonly current: Pick<Fence, 'epoch' | 'holder'>;
-
-  constructor(asked: Pick<Fence, 'epoch' | 'holder'>, current: Pick<Fence, 'epoch' | 'holder'>) {
-    super(
-      'Fenced',
-      `epoch ${asked.epoch} of ${asked.holder} is refused: the fence is at ${current.epoch} of ${current.holder}`,
-    );
-    this.current = { epoch: current.epoch, holder: current.holder };
-  }
-}
+import type { Unsupported } from '../../../src/provider/contract.ts';
 
 /** A pod has fields that the backend cannot honour. */
 export class UnsupportedPod extends ZoneletError {

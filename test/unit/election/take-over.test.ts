@@ -281,6 +281,13 @@ describe('a zone with two replicas', () => {
     expect((await a.metrics.leader.get()).values[0]?.value).toBe(1);
   });
 
+  test('a backend whose fence is far ahead costs one more term, not one for each epoch', async () => {
+    const { stage, a } = await led();
+    a.terms[0]?.lose('fenced', 'the backend knows epoch 900', 900);
+    await stage.advance(3_000);
+    expect(a.terms.map(({ epoch }) => epoch)).toEqual([1, 901]);
+  });
+
   test('idle, a zone costs one write a second and no reads', async () => {
     const { stage } = await led();
     const before = stage.cluster.writes.length;

@@ -35,7 +35,12 @@ function setUp(
 
 function fakeTerm(epoch = 1, holder = 'replica-0') {
   const controller = new AbortController();
-  const state = { may: true, remainingMs: 5000, lost: undefined as string | undefined };
+  const state = {
+    may: true,
+    remainingMs: 5000,
+    lost: undefined as string | undefined,
+    stands: undefined as number | undefined,
+  };
   const term: Term = {
     zone: 'zone-a',
     epoch,
@@ -46,7 +51,8 @@ function fakeTerm(epoch = 1, holder = 'replica-0') {
     ending: NEVER,
     mayAct: () => state.may,
     remainingMs: () => state.remainingMs,
-    lose(end, detail) {
+    lose(end, detail, stands) {
+      state.stands = stands;
       state.lost = `${end}: ${detail}`;
       state.may = false;
       controller.abort();
@@ -124,6 +130,7 @@ describe('guarded mutations', () => {
     const { term, state } = fakeTerm(7);
     await expect(guard.forTerm(term, OWNER).create(pod('a'))).rejects.toMatchObject({ code: 'Fenced' });
     expect(state.lost).toContain('fenced: epoch 7');
+    expect(state.stands).toBe(8);
     expect(fenced).toEqual(['backend']);
   });
 
