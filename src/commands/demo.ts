@@ -9,7 +9,7 @@ import { defineCommand } from './command.ts';
 import { openConnection } from './connection.ts';
 import { assertNoSuchSet } from './demo/cluster-check.ts';
 import { playInteractively } from './demo/interactive.ts';
-import { closePlay, openPlay } from './demo/play.ts';
+import { clearCluster, openPlay } from './demo/play.ts';
 import { buildStage, DEMO_SET } from './demo/stage.ts';
 import { playStory, type Summary } from './demo/story.ts';
 
@@ -89,30 +89,27 @@ Without a terminal, or with --script, the story plays by itself: start, pods run
     let status = 1;
     let summary: Summary | undefined;
     try {
-      const play = await openPlay(staging);
-      try {
-        if (unattended) {
-          summary = await playStory({
-            stage,
-            client: play.client,
-            observer: play.observer,
-            clock,
-            pods: options.pods,
-            signal: stop.signal,
-            say,
-          });
-          status = summary.ok ? 0 : 1;
-        } else {
-          await playInteractively({ ...staging, play, stdin, stdout });
-          status = 0;
-        }
-      } finally {
-        await closePlay(play, options.kubeconfig !== undefined, staging);
+      await using play = await openPlay(staging);
+      if (unattended) {
+        summary = await playStory({
+          stage,
+          client: play.client,
+          observer: play.observer,
+          clock,
+          pods: options.pods,
+          signal: stop.signal,
+          say,
+        });
+        status = summary.ok ? 0 : 1;
+      } else {
+        await playInteractively({ ...staging, play, stdin, stdout });
+        status = 0;
       }
     } catch (error) {
       if (!stop.signal.aborted)
         stderr.write(`zonelet: ${messageOf(error)}\nzonelet: logs and journals are in ${folder}\n`);
     } finally {
+      if (kubeconfig !== undefined) await clearCluster(staging);
       say('stopping');
       await stage.stop(clock);
     }

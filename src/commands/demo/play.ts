@@ -97,29 +97,25 @@ export async function openPlay(options: Staging): Promise<Play> {
   return { client, observer, [Symbol.asyncDispose]: () => opened.disposeAsync() };
 }
 
-/** Removes what the demo has put on a cluster that outlives it. */
-export async function closePlay(play: Play, cleanUp: boolean, { stage, say, clock }: Staging): Promise<void> {
-  await using _play = play;
-  if (!cleanUp) return;
-  const { client, observer } = play;
+/**
+ * Removes what the demo has put on a cluster that outlives it, however far it came. Never throws: what could not be
+ * removed is said.
+ */
+export async function clearCluster({ stage, env, clock, say }: Staging): Promise<void> {
   say('removing what the demo has put on the cluster');
-  observer.expectDepartures();
   try {
-    await removeWorkload(client, stage.namespace);
-    const empty = (): boolean => observer.zones().every(({ pods }) => Object.keys(pods).length === 0);
-    await waitFor('the end of all pods', empty, {
-      clock,
-      limitMs: LIMIT_MS,
-      signal: new AbortController().signal,
-      onChange: observer.onChange,
-    });
+    await using connection = await connect({ kubeconfig: stage.kubeconfig, env, clock, log: silentLogger });
+    const { client } = connection;
+    const { namespace } = stage;
+    await removeWorkload(client, namespace);
+    const empty = async (): Promise<boolean> =>
+      (await client.list(PODS, { namespace, labelSelector: WORKLOAD_SELECTOR, limit: 1 })).items.length === 0;
+    // The demo's own signal may be what brought us here.
+    await waitFor('the end of all pods', empty, { clock, limitMs: LIMIT_MS, signal: new AbortController().signal });
     await stage.stopReplicas(clock);
-    const leases = await client.list(LEASES, {
-      namespace: stage.namespace,
-      labelSelector: `${SET_LABEL}=${stage.set}`,
-    });
+    const leases = await client.list(LEASES, { namespace, labelSelector: `${SET_LABEL}=${stage.set}` });
     for (const { metadata } of leases.items) {
-      await gone(client.delete(LEASES, { namespace: stage.namespace, name: metadata?.name ?? '' }));
+      await gone(client.delete(LEASES, { namespace, name: metadata?.name ?? '' }));
     }
     for (const { nodeName } of stage.zones) await gone(client.delete(NODES, { name: nodeName }));
   } catch (error) {
