@@ -6,12 +6,10 @@ import { sleep } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { BackendPod, WatchEvent } from '../provider/contract.ts';
 import { apiPod, type PodContext } from './context.ts';
-import type { Orphans } from './orphans.ts';
+import { CONFIRM_MS, type Orphans } from './orphans.ts';
 import { allEnded } from './status.ts';
 import { isOlder, observe, type TrackedPod, wasCreated } from './tracked-pod.ts';
 
-/** Two complete lists must agree over this time before a pod is held for lost or for an orphan. */
-export const CONFIRM_MS = 30_000;
 /** Between two lists while nothing is in doubt: the watch tells of changes, this is for what it missed. */
 const RESYNC_MS = 60_000;
 /** After a list that failed. */

@@ -7,8 +7,10 @@
 import { hasCode, messageOf } from '../errors.ts';
 import { PODS } from '../kube/resources.ts';
 import type { BackendPod, PodRef } from '../provider/contract.ts';
-import { CONFIRM_MS } from './backend-view.ts';
 import type { PodContext } from './context.ts';
+
+/** Two complete lists must agree over this time before a pod is held for lost or for an orphan. */
+export const CONFIRM_MS = 30_000;
 
 /** Of each round: at least this many, or the share of what the backend runs. */
 const ROUND_MIN = 5;

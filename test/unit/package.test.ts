@@ -49,9 +49,7 @@ describe('the package', () => {
 
   test('carries what it needs and nothing else', () => {
     expect(files).toEqual(expect.arrayContaining(['dist/src/main.js', 'README.md', 'LICENSE', 'CHANGELOG.md']));
-    expect(files).toEqual(
-      expect.arrayContaining(['src/config/zonelet.schema.json', 'dist/src/provider/contract.d.ts']),
-    );
+    expect(files).toEqual(expect.arrayContaining(['src/config/zonelet.schema.json', 'dist/src/provider/public.d.ts']));
     expect(files.filter((file) => /\.test\.|^test\/|node_modules/.test(file))).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { createKubeletAuth } from '../../kubelet/auth.ts';
 import { createServingCertificate } from '../../kubelet/certificates.ts';
 import { clusterClientCa, createClientCa } from '../../kubelet/client-ca.ts';
 import { createKubeletServer } from '../../kubelet/server.ts';
-import type { ReplicaOptions } from './replica.ts';
+import type { ReplicaOptions } from './replica-options.ts';
 import type { ZoneParts } from './zone-parts.ts';
 
 export interface KubeletsOptions extends ReplicaOptions {

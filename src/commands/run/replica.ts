@@ -2,47 +2,22 @@
  * A replica, put together: servers, caches, election and zones, started in this order and stopped in the reverse one, so
  * that a zone is given up in good order while everything that this takes still works.
  */
-import type { Clock, Random } from '../../clock.ts';
-import type { Config } from '../../config/config.ts';
 import { createElection, type Election } from '../../election/election.ts';
-import type { KubeClient } from '../../kube/client.ts';
 import { createEventRecorder } from '../../kube/event-recorder.ts';
 import { createInformer } from '../../kube/informer.ts';
 import { LEASES, NODES } from '../../kube/resources.ts';
 import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
-import type { Logger } from '../../log.ts';
 import { startHttpServer } from '../../metrics/http-server.ts';
-import type { Metrics } from '../../metrics/metrics.ts';
 import { SET_LABEL } from '../../node/names.ts';
 import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
 import { runZone } from '../../zone/zone.ts';
 import { startKubelets } from './kubelets.ts';
+import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
 import { prepareZone, type ZoneParts } from './zone-parts.ts';
-
-export interface ReplicaOptions {
-  readonly config: Config;
-  readonly client: KubeClient;
-  /** Where the set's Leases live. */
-  readonly namespace: string;
-  /** Name of the node that the replica runs on, when that is known. */
-  readonly nodeName: string | undefined;
-  /** The replica's own pod, when it is one. */
-  readonly inCluster: { readonly namespace: string; readonly name: string } | undefined;
-  /** `kubernetes.io/arch` of the nodes. */
-  readonly arch: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly metrics: Metrics;
-  readonly log: Logger;
-  /** Aborts when it is to stop in good order. */
-  readonly stop: AbortSignal;
-  /** Aborts when nothing is to be waited for any more. */
-  readonly halt: AbortSignal;
-}
 
 /** What is only known once the API server has answered. */
 interface Facts {

@@ -10,7 +10,7 @@ import { beginZoneSeries } from '../../metrics/zone-series.ts';
 import type { NodeIdentity } from '../../node/node-object.ts';
 import { createGuard, type GuardedProvider } from '../../provider/guard.ts';
 import { createProvider } from '../../provider/loading.ts';
-import type { ReplicaOptions } from './replica.ts';
+import type { ReplicaOptions } from './replica-options.ts';
 
 export interface ZoneParts extends AsyncDisposable {
   readonly zone: ZoneConfig;
