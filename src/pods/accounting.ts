@@ -15,6 +15,8 @@ interface Booking {
   readonly running: Amounts | undefined;
 }
 
+const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed'];
+
 export class Accounting {
   readonly #zone: string;
   readonly #clock: Clock;
@@ -30,6 +32,8 @@ export class Accounting {
     this.#clock = clock;
     this.#metrics = metrics;
     this.#accruedAt = clock.monotonic();
+    // A phase that no pod is in says so.
+    for (const phase of PHASES) this.#count(phase, 0);
   }
 
   /**
