@@ -98,7 +98,7 @@ export class Accounting {
     }
   }
 
-  #count(phase: string, by: 1 | -1): void {
+  #count(phase: string, by: -1 | 0 | 1): void {
     const count = (this.#phases.get(phase) ?? 0) + by;
     this.#phases.set(phase, count);
     this.#metrics.pods.set({ zone: this.#zone, phase }, count);
