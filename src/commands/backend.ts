@@ -10,6 +10,7 @@ import { createLogger } from '../log.ts';
 import type { Resources } from '../provider/contract.ts';
 import { QUANTITY_SYNTAX, readQuantity } from '../quantity.ts';
 import { defineCommand } from './command.ts';
+import { readListen } from './listen-address.ts';
 import { UsageError } from './usage-error.ts';
 
 export const backend = defineCommand({
@@ -111,7 +112,7 @@ SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them ag
       const access = await readAccess(options, path);
       return await startBackendServer({
         zone: options.zone,
-        ...readListen(options.listen),
+        ...readListen(options.listen, '127.0.0.1:7101'),
         runtime: readRuntime(options.runtime, options['pod-address'], env.PATH),
         dataFolder: path(options.data),
         ...(options.journal === undefined ? {} : { journalFile: path(options.journal) }),
@@ -186,18 +187,6 @@ function readRuntime(
     throw new UsageError(`option --pod-address: found "${podAddress}", allowed: an IP address`);
   }
   return { kind: 'process', podAddress: podAddress ?? '127.0.0.1', searchPath };
-}
-
-/** `127.0.0.1:7101`, `[::1]:7101`, `localhost:0`. */
-function readListen(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  const [, inBrackets, plain, digits] = match ?? [];
-  const host = inBrackets ?? plain;
-  const port = Number(digits);
-  if (host === undefined || port > 65_535 || (inBrackets !== undefined && isIP(inBrackets) !== 6)) {
-    throw new UsageError(`option --listen: found "${text}", allowed: HOST:PORT, such as 127.0.0.1:7101 or [::1]:0`);
-  }
-  return { host, port };
 }
 
 function readCapacity(text: string): Resources {

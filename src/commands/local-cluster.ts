@@ -7,6 +7,7 @@ import { startApiServer } from '../local-cluster/api-server/start-api-server.ts'
 import { runControllers } from '../local-cluster/controllers/controllers.ts';
 import { createLogger, type LogLevel } from '../log.ts';
 import { defineCommand } from './command.ts';
+import { readListen } from './listen-address.ts';
 import { UsageError } from './usage-error.ts';
 
 export const localCluster = defineCommand({
@@ -63,7 +64,7 @@ SIGTERM or SIGINT ends it. One line on stdout says when it listens; logs go to s
     const stop = new AbortController();
     using undo = new DisposableStack();
     undo.defer(onStopSignal(() => stop.abort()));
-    const { host, port } = readListen(options.listen);
+    const { host, port } = readListen(options.listen, '127.0.0.1:6443');
     await using server = await startApiServer({
       host,
       port,
@@ -83,14 +84,3 @@ SIGTERM or SIGINT ends it. One line on stdout says when it listens; logs go to s
     return 0;
   },
 });
-
-function readListen(text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  const [, inBrackets, plain, digits] = match ?? [];
-  const host = inBrackets ?? plain;
-  const port = Number(digits);
-  if (host === undefined || port > 65_535) {
-    throw new UsageError(`option --listen: found "${text}", allowed: HOST:PORT, such as 127.0.0.1:6443 or [::1]:0`);
-  }
-  return { host, port };
-}

@@ -1,6 +1,7 @@
 /** What the API server knows of a set, put together from its Nodes, Leases and pods. Reads only. */
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/config.ts';
+import { parseHolder } from '../election/identity.ts';
 import { hasCode } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { LEASES, NODES, PODS } from '../kube/resources.ts';
@@ -86,9 +87,10 @@ export async function readStatus({ client, clock, namespace, config }: StatusSou
   return { zones, replicas };
 }
 
-/** `<replica>_<pod UID or ->_<boot id>` to the replica. */
+/** What stands there when it is no holder identity of ours. */
 function replicaOf(lease: Lease): string {
-  return (lease.spec?.holderIdentity ?? '').split('_')[0] ?? '';
+  const { holderIdentity = '' } = lease.spec ?? {};
+  return parseHolder(holderIdentity)?.replica ?? holderIdentity;
 }
 
 function isHeld({ spec }: Lease, clock: Clock): boolean {

@@ -7,6 +7,7 @@
  */
 import { type Clock, type Random, sleep } from '../clock.ts';
 import type { Campaign } from '../election/campaign.ts';
+import { parseHolder } from '../election/identity.ts';
 import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -91,7 +92,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
     eventNode,
     'Normal',
     'LeaderElected',
-    `${term.holder.split('_')[0]} leads zone ${zone} with epoch ${term.epoch}.`,
+    `${parseHolder(term.holder)?.replica ?? term.holder} leads zone ${zone} with epoch ${term.epoch}.`,
   );
 
   // The Node is kept to the end of the term, also while the pods are being wound down.

@@ -5,13 +5,13 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Clock, Random } from '../../../src/clock.ts';
 import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
+import { holdPath } from '../../../src/exclusive-path.ts';
 import type { Logger } from '../../../src/log.ts';
 import type { Resources } from '../../../src/provider/contract.ts';
 import { CAPABILITIES } from '../support.ts';
 import { createAccess, isLoopback } from './access.ts';
 import { answer, answerError } from './answer.ts';
 import { Backend } from './backend.ts';
-import { lockFolder } from './folder-lock.ts';
 import { createJournal, NO_JOURNAL } from './journal.ts';
 import { route } from './routes.ts';
 import { createRuntime, type RuntimeOptions } from './runtimes.ts';
@@ -83,7 +83,8 @@ export async function startBackendServer(options: BackendServerOptions): Promise
   await using parts = new AsyncDisposableStack();
   // For this user only: environments may hold secret values.
   mkdirSync(dataFolder, { recursive: true, mode: 0o700 });
-  parts.use(await lockFolder(realpathSync(dataFolder)));
+  const realFolder = realpathSync(dataFolder);
+  parts.use(await holdPath('backend', realFolder, `another backend works in ${realFolder}`));
   const store = parts.use(openStore({ folder: dataFolder, zone, runtime: options.runtime.kind }));
   const runtime = parts.use(createRuntime(options.runtime, { zone, clock, random, log, dataFolder }));
   const capacity = { ...runtime.capacity, ...options.capacity };

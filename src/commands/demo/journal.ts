@@ -1,15 +1,10 @@
 /** The backends' journals: what was really asked of them, one JSON line for each mutation. */
 import { readFile } from 'node:fs/promises';
+import type { JournalEntry as Mutation } from '../../../providers/web/server/journal.ts';
 
-export interface JournalEntry {
+export interface JournalEntry extends Mutation {
   /** Milliseconds since the epoch. */
   readonly t: number;
-  readonly op: 'claim' | 'create' | 'update' | 'delete';
-  readonly uid?: string;
-  readonly name?: string;
-  readonly epoch: number;
-  readonly outcome: 'accepted' | 'adopted' | 'refused';
-  readonly reason?: string;
 }
 
 /** Entries in the order in which they were written; none when the file is not there yet. */

@@ -3,6 +3,7 @@
  * not Ready, which pods restarted or were lost.
  */
 import type { Clock } from '../../clock.ts';
+import { parseHolder } from '../../election/identity.ts';
 import type { Informer } from '../../kube/informer.ts';
 import type { Node, Pod } from '../../kube/types.ts';
 import { EPOCH_ANNOTATION, LEADER_ANNOTATION, ZONE_LABEL } from '../../node/names.ts';
@@ -50,11 +51,6 @@ interface NodeRecord {
   notReadySince: number | undefined;
 }
 
-/** The replica in a holder identity, `<replica>_<pod UID>_<boot id>`. */
-export function replicaOf(holder: string | undefined): string | undefined {
-  return holder?.slice(0, holder.lastIndexOf('_', holder.lastIndexOf('_') - 1));
-}
-
 export function observe(nodes: Informer<Node>, pods: Informer<Pod>, clock: Clock): Observer {
   const records = new Map<string, NodeRecord>();
   const restarts = new Map<string, number>();
@@ -71,7 +67,7 @@ export function observe(nodes: Informer<Node>, pods: Informer<Pod>, clock: Clock
     const zone = labels[ZONE_LABEL];
     if (zone === undefined) return;
     const now = clock.monotonic();
-    const leader = replicaOf(annotations[LEADER_ANNOTATION]);
+    const leader = parseHolder(annotations[LEADER_ANNOTATION] ?? '')?.replica;
     const epoch = Number(annotations[EPOCH_ANNOTATION] ?? 0);
     const ready = node.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
     const before = records.get(name);

@@ -1,6 +1,7 @@
 /** An API server that others can reach: HTTPS with a CA of its own, a kubeconfig, and perhaps a file that keeps it all. */
 import { randomBytes } from 'node:crypto';
 import type { Clock, Random } from '../../clock.ts';
+import { holdPath } from '../../exclusive-path.ts';
 import type { Transport } from '../../kube/transport.ts';
 import type { Logger } from '../../log.ts';
 import type { TolerationSettings } from './admission/default-tolerations.ts';
@@ -8,7 +9,6 @@ import { ADMIN } from './auth/user.ts';
 import { type ApiServerCore, createApiServerCore } from './core.ts';
 import { createInProcessTransport } from './in-process-transport.ts';
 import { createCertificateAuthority, isUsable } from './server/certificate-authority.ts';
-import { lockFile } from './server/file-lock.ts';
 import { listen } from './server/http-server.ts';
 import { type Identity, type Journal, openJournal, readJournal } from './server/journal.ts';
 import { kubeconfigText, writeKubeconfig } from './server/kubeconfig.ts';
@@ -46,7 +46,8 @@ export interface ApiServer extends AsyncDisposable {
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { host, clock, log, dataFile } = options;
   await using started = new AsyncDisposableStack();
-  if (dataFile !== undefined) started.use(await lockFile(dataFile));
+  if (dataFile !== undefined)
+    started.use(await holdPath('local-cluster', dataFile, `another local cluster works on ${dataFile}`));
   const kept = dataFile === undefined ? undefined : readJournal(dataFile);
   const usable = kept?.identity !== undefined && isUsable(kept.identity.ca, clock.now()) ? kept.identity : undefined;
   const authority = await createCertificateAuthority(clock.now(), usable?.ca);
