@@ -41,6 +41,15 @@ export interface Candidates {
   run(signal: AbortSignal, ready: () => void): Promise<void>;
   /** Takes it back now: this replica is stopping and wants no zone any more. */
   leave(): void;
+  /**
+   * Tells the others `value` in the annotation of this name on the candidate Lease, from the next beat on, which is brought
+   * forward; `undefined` takes it back. What changes often costs a write each time.
+   */
+  tell(annotation: string, value: string | undefined): void;
+  /** The other replicas that were heard of within a lease's time, and what they tell. */
+  living(): readonly Living[];
+  /** Calls back when another replica's Lease changes or goes. Returns its removal. */
+  subscribe(callback: () => void): () => void;
   /** This replica leads the zone from now on, or no longer. */
   leads(zone: string, leading: boolean): void;
   isHome(zone: string): boolean;
@@ -52,8 +61,17 @@ export interface Candidates {
   healthyHome(zone: string, forMs: number): string | undefined;
 }
 
+/** Another replica, as its candidate Lease tells. */
+export interface Living {
+  readonly name: string;
+  readonly holder: string;
+  readonly homeZone: string | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
 interface Candidate extends Contender {
   readonly holder: string;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly version: string;
   /** Times are those of `contactTime`. */
   readonly beatAt: number;
@@ -66,6 +84,7 @@ const TIMEOUT_MS = 2_000;
 const RETRY_MS = 500;
 const MAX_BEAT_MS = 2_000;
 const REMOVAL_ATTEMPTS = 3;
+const ANNOTATION_PREFIX = 'zonelet.dev/';
 
 export function createCandidates(options: CandidatesOptions): Candidates {
   const { client, leases, set, namespace, replica, holder, homeZone, leaseDurationMs, clock, log } = options;
@@ -74,6 +93,8 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   const beatMs = Math.min(MAX_BEAT_MS, leaseDurationMs / 3);
   const others = new Map<string, Candidate>();
   const zones = new Set<string>();
+  const telling = new Map<string, string | undefined>();
+  const subscribers = new Set<() => void>();
   const bell = createBell(clock);
   const left = new AbortController();
   let own: Lease | undefined;
@@ -109,6 +130,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     others.set(other, {
       name: other,
       holder: beatHolder,
+      annotations: lease.metadata?.annotations ?? {},
       homeZone: lease.metadata?.annotations?.[HOME_ZONE_ANNOTATION],
       zonesHeld: (lease.metadata?.annotations?.[ZONES_ANNOTATION] ?? '').split(',').filter((zone) => zone !== '')
         .length,
@@ -118,6 +140,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       // A newcomer is counted from its second beat on, so that nobody waits for one that dies of what it does first.
       alive: known?.holder === beatHolder,
     });
+    for (const callback of subscribers) callback();
   }
 
   leases.subscribe({
@@ -125,7 +148,8 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     updated: (_before, lease) => saw(lease),
     deleted: (lease) => {
       const other = nameOf(lease);
-      if (other !== undefined) others.delete(other);
+      if (other === undefined || !others.delete(other)) return;
+      for (const callback of subscribers) callback();
     },
   });
 
@@ -142,7 +166,15 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       log.debug({ lease: name, from: own.spec.holderIdentity }, 'takes the place of an earlier process of this name');
     }
     const now = formatMicroTime(clock.now());
-    const told = [...zones].sort().join(',');
+    const annotations: Record<string, string> = {
+      ...kept(own),
+      [HOME_ZONE_ANNOTATION]: homeZone ?? '',
+      [ZONES_ANNOTATION]: [...zones].sort().join(','),
+    };
+    for (const [annotation, value] of telling) {
+      if (value === undefined) delete annotations[annotation];
+      else annotations[annotation] = value;
+    }
     const next: Lease = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
@@ -151,11 +183,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
         namespace,
         name,
         labels: { ...own?.metadata?.labels, [SET_LABEL]: set },
-        annotations: {
-          ...own?.metadata?.annotations,
-          [HOME_ZONE_ANNOTATION]: homeZone ?? '',
-          [ZONES_ANNOTATION]: told,
-        },
+        annotations,
       },
       spec: {
         holderIdentity: holder,
@@ -167,6 +195,13 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     const known = own;
     own = undefined;
     own = known === undefined ? await client.create(LEASES, next, call) : await client.replace(LEASES, next, call);
+  }
+
+  /** What an earlier process of this name told of itself is not ours to repeat. */
+  function kept(lease: Lease | undefined): Readonly<Record<string, string>> {
+    const all = lease?.metadata?.annotations ?? {};
+    if (lease?.spec?.holderIdentity === holder) return all;
+    return Object.fromEntries(Object.entries(all).filter(([annotation]) => !annotation.startsWith(ANNOTATION_PREFIX)));
   }
 
   async function remove(): Promise<void> {
@@ -221,6 +256,27 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     },
 
     leave: () => left.abort(),
+
+    tell(annotation, value) {
+      if (telling.has(annotation) && telling.get(annotation) === value) return;
+      telling.set(annotation, value);
+      bell.ring();
+    },
+
+    living: () =>
+      [...others.values()]
+        .filter((other) => heardWithin(other, leaseDurationMs))
+        .map(({ name: other, holder: beatHolder, homeZone: home, annotations }) => ({
+          name: other,
+          holder: beatHolder,
+          homeZone: home,
+          annotations,
+        })),
+
+    subscribe(callback) {
+      subscribers.add(callback);
+      return () => subscribers.delete(callback);
+    },
 
     leads(zone, leading) {
       if (leading) zones.add(zone);

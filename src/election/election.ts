@@ -7,7 +7,7 @@ import type { Lease, Node } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { ElectionMetrics } from '../metrics/election.ts';
 import { type Campaign, createCampaign } from './campaign.ts';
-import { createCandidates } from './candidates.ts';
+import { type Candidates, createCandidates } from './candidates.ts';
 import type { Timing } from './contest.ts';
 import { zoneFloor } from './epoch-floor.ts';
 import { holderIdentity } from './identity.ts';
@@ -37,6 +37,8 @@ export interface ElectionOptions {
 export interface Election {
   /** Holder identity of this replica. */
   readonly holder: string;
+  /** What the replicas tell of themselves. */
+  readonly candidates: Candidates;
   /** The campaign for a zone of the set; always the same one. */
   campaign(zone: string): Campaign;
   /** Tells the others of this replica until the signal aborts. `ready`: campaigns may begin. */
@@ -87,6 +89,7 @@ export function createElection(options: ElectionOptions): Election {
   }
   return {
     holder,
+    candidates,
     campaign(zone) {
       const campaign = campaigns.get(zone);
       if (campaign === undefined) throw new ZoneletError('InvalidInput', `the set has no zone ${zone}`);

@@ -33,6 +33,22 @@ test('three replicas that start together each lead their home zone at once, and 
   });
 });
 
+test('what a replica tells reaches the others with its next beat, and its successor does not repeat it', async () => {
+  const { stage, replicas } = await threeAtHome();
+  const [ra, rb] = replicas;
+  ra?.election.candidates.tell('zonelet.dev/peer', '10.0.0.1:7200');
+  await stage.advance(500);
+  const heard = () =>
+    rb?.election.candidates.living().map(({ name, annotations }) => [name, annotations['zonelet.dev/peer']]);
+  expect(heard()).toContainEqual(['ra', '10.0.0.1:7200']);
+  ra?.kill();
+  await stage.advance(7_000);
+  expect(heard()).toEqual([['rc', undefined]]);
+  stage.start('ra', { homeZone: 'a' });
+  await stage.advance(1_000);
+  expect(heard()).toContainEqual(['ra', undefined]);
+});
+
 test('a zone that was never led is left to its home replica for two seconds', async () => {
   const stage = new Stage(ZONES);
   stage.start('ra', { homeZone: 'a' });
