@@ -80,9 +80,10 @@ Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port
       },
     });
     // Only now: a mistake in the configuration is told before all that runs a replica is read and compiled.
-    const [{ createMetrics }, { openConnection }, { runReplica }] = await Promise.all([
+    const [{ createMetrics }, { openConnection }, { outside }, { runReplica }] = await Promise.all([
       import('../metrics/metrics.ts'),
       import('./connection.ts'),
+      import('./run/outside.ts'),
       import('./run/replica.ts'),
     ]);
     const clock = systemClock;
@@ -118,6 +119,7 @@ Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port
       random: systemRandom,
       metrics,
       log,
+      outside,
       stop: stop.signal,
       halt: halt.signal,
     });

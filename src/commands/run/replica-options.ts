@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Logger } from '../../log.ts';
 import type { Metrics } from '../../metrics/metrics.ts';
+import type { Outside } from './outside.ts';
 
 export interface ReplicaOptions {
   readonly config: Config;
@@ -20,6 +21,7 @@ export interface ReplicaOptions {
   readonly random: Random;
   readonly metrics: Metrics;
   readonly log: Logger;
+  readonly outside: Outside;
   /** Aborts when it is to stop in good order. */
   readonly stop: AbortSignal;
   /** Aborts when nothing is to be waited for any more. */

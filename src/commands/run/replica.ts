@@ -8,13 +8,11 @@ import { createInformer } from '../../kube/informer.ts';
 import { LEASES, NODES } from '../../kube/resources.ts';
 import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
-import { startHttpServer } from '../../metrics/http-server.ts';
 import { SET_LABEL } from '../../node/names.ts';
 import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
 import { runZone } from '../../zone/zone.ts';
-import { startKubelets } from './kubelets.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
 import { prepareZone, type ZoneParts } from './zone-parts.ts';
@@ -73,7 +71,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
       const whereabouts = { nodeName: options.nodeName, pod: options.inCluster };
       const homeZone = config.replica.homeZone ?? (await askHomeZone(whereabouts, asking, signal));
       if (signal.aborted || owner === undefined) return;
-      await using kubelets = await startKubelets({ ...options, owner, zones, signal });
+      await using kubelets = await options.outside.startKubelets({ ...options, owner, zones, signal });
       const election = createElection({
         client,
         set: config.set,
@@ -115,7 +113,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
           {
             name: 'http server',
             async run(signal, ready) {
-              await using server = await startHttpServer({
+              await using server = await options.outside.startHttpServer({
                 port: config.http.port,
                 registry: metrics.registry,
                 readiness: [

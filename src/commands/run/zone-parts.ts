@@ -9,7 +9,6 @@ import type { Logger } from '../../log.ts';
 import { beginZoneSeries } from '../../metrics/zone-series.ts';
 import type { NodeIdentity } from '../../node/node-object.ts';
 import { createGuard, type GuardedProvider } from '../../provider/guard.ts';
-import { createProvider } from '../../provider/loading.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 
 export interface ZoneParts extends AsyncDisposable {
@@ -30,7 +29,8 @@ export async function prepareZone(
   const log = options.log.child({ zone: zone.name });
   const { name, region, nodeName } = zone;
   beginZoneSeries(name, metrics);
-  const provider = await createProvider(zone.provider, { set: config.set, zone: name, region, clock, random, log });
+  const context = { set: config.set, zone: name, region, clock, random, log };
+  const provider = await options.outside.createProvider(zone.provider, context);
   return {
     zone,
     identity: {
