@@ -137,9 +137,14 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
   };
 }
 
-function common(options: CallOptions): Pick<ApiRequest, 'timeoutMs' | 'signal' | 'lane'> {
-  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal, lane } = options;
-  return { timeoutMs, ...(signal === undefined ? {} : { signal }), ...(lane === undefined ? {} : { lane }) };
+function common(options: CallOptions): Pick<ApiRequest, 'timeoutMs' | 'signal' | 'lane' | 'onSend'> {
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, signal, lane, onSend } = options;
+  return {
+    timeoutMs,
+    ...(signal === undefined ? {} : { signal }),
+    ...(lane === undefined ? {} : { lane }),
+    ...(onSend === undefined ? {} : { onSend }),
+  };
 }
 
 function scope(selection: Selection): { namespace?: string } {

@@ -37,6 +37,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** @defaultValue 10000: well above a busy API server's worst answer, below anything a user waits for. */
   readonly timeoutMs?: number;
+  /** Called at the moment of sending, after every wait; what it throws ends the request unsent. */
+  readonly onSend?: () => void;
   /** `lease`: the separate connections of election and heartbeat. @defaultValue 'work' */
   readonly lane?: 'work' | 'lease';
 }

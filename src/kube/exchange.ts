@@ -21,6 +21,7 @@ export function exchange(
   dispatcher: Dispatcher,
   options: Dispatcher.DispatchOptions,
   handler: ExchangeHandler,
+  onSend?: () => void,
 ): Exchange {
   let control: Dispatcher.DispatchController | undefined;
   let over = false;
@@ -28,6 +29,7 @@ export function exchange(
     onRequestStart(controller) {
       // Thrown, it takes the request off the connection and leaves the connection to others.
       if (over) throw new Error('cancelled before it was sent');
+      onSend?.();
       control = controller;
     },
     onResponseStart(_, status, headers) {

@@ -97,7 +97,8 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     const sent = under?.sent ?? false;
     under?.cancel();
     const thrown = failure(request, limit, sent, error);
-    if (thrown.code !== 'Aborted') count(request, who, 'error');
+    // What its caller ended is no failure of the server's.
+    if (thrown.code !== 'Aborted' && thrown.code !== 'Fenced') count(request, who, 'error');
     return thrown;
   }
 
@@ -126,6 +127,7 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
             },
             error: reject,
           },
+          request.onSend,
         );
         limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
       });
@@ -186,6 +188,7 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
               release();
             },
           },
+          request.onSend,
         );
         limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
       });

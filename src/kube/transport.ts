@@ -14,6 +14,11 @@ export interface ApiRequest {
   /** The whole request must be over within this many milliseconds; for a stream: until the headers came. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /**
+   * Called when the request is about to be written to its connection, after every wait for one. What it throws ends the
+   * request unsent.
+   */
+  readonly onSend?: () => void;
   /** Lease traffic has connections of its own, so that no big list delays a renewal. @defaultValue 'work' */
   readonly lane?: 'work' | 'lease';
 }

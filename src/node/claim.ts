@@ -4,8 +4,9 @@
  */
 import { type Clock, sleep } from '../clock.ts';
 import { epochFloor, mayClaim } from '../election/epoch-floor.ts';
-import { assertMayAct, type Term } from '../election/term.ts';
+import type { Term } from '../election/term.ts';
 import { hasCode, messageOf, ZoneletError } from '../errors.ts';
+import { createTermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { NODES } from '../kube/resources.ts';
 import type { Node } from '../kube/types.ts';
@@ -16,6 +17,8 @@ export interface ClaimOptions {
   readonly identity: NodeIdentity;
   readonly term: Term;
   readonly client: KubeClient;
+  /** Told of every write that was given up because the term is over. */
+  readonly onFenced?: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -49,6 +52,7 @@ export async function claimNode(options: ClaimOptions): Promise<Node> {
 
 async function attempt(options: ClaimOptions): Promise<Node> {
   const { identity, term, client } = options;
+  const writes = createTermClient(options);
   const claim = { epoch: term.epoch, holder: term.holder };
   const call = { signal: term.signal, timeoutMs: 3_000 };
   const name = identity.nodeName;
@@ -57,8 +61,7 @@ async function attempt(options: ClaimOptions): Promise<Node> {
     node = await client.get(NODES, { name }, call);
   } catch (error) {
     if (!hasCode(error, 'NotFound')) throw error;
-    assertMayAct(term);
-    return client.create(NODES, newNode(identity, claim), call);
+    return await writes.create(NODES, newNode(identity, claim), call);
   }
   if (!isOurs(node, identity)) {
     throw new ZoneletError(
@@ -72,6 +75,5 @@ async function attempt(options: ClaimOptions): Promise<Node> {
     term.lose('superseded', detail);
     throw new ZoneletError('Fenced', detail);
   }
-  assertMayAct(term);
-  return client.patch(NODES, { name }, { type: 'merge', body: claimPatch(node, identity, claim) }, call);
+  return await writes.patch(NODES, node, { type: 'merge', body: claimPatch(node, identity, claim) }, call);
 }

@@ -4,8 +4,9 @@
  * whatever the wall clock of the replica that writes it says.
  */
 import { type Clock, sleep } from '../clock.ts';
-import { assertMayAct, type Term } from '../election/term.ts';
+import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
+import { createTermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { formatMicroTime, parseTime } from '../kube/micro-time.ts';
 import { LEASES } from '../kube/resources.ts';
@@ -28,6 +29,8 @@ export interface HeartbeatOptions {
   readonly client: KubeClient;
   readonly clock: Clock;
   readonly metrics: NodeMetrics;
+  /** Told of every write that was given up because the term is over. */
+  readonly onFenced?: () => void;
   readonly log: Logger;
   /** UID of the Node object, so that the Lease goes when the Node goes. */
   nodeUid(): string | undefined;
@@ -53,7 +56,8 @@ export async function runHeartbeat(options: HeartbeatOptions, signal: AbortSigna
 }
 
 async function renew(options: HeartbeatOptions, known: Lease | undefined, signal: AbortSignal): Promise<Lease> {
-  const { client, nodeName, term, clock } = options;
+  const { client, nodeName, clock } = options;
+  const writes = createTermClient(options);
   const call = { lane: 'lease', timeoutMs: TIMEOUT_MS, signal } as const;
   let lease = known;
   if (lease === undefined) {
@@ -63,9 +67,8 @@ async function renew(options: HeartbeatOptions, known: Lease | undefined, signal
       if (!hasCode(error, 'NotFound')) throw error;
     }
   }
-  assertMayAct(term);
   const next = renewed(lease, options, clock.now());
-  return lease === undefined ? client.create(LEASES, next, call) : client.replace(LEASES, next, call);
+  return await (lease === undefined ? writes.create(LEASES, next, call) : writes.replace(LEASES, next, call));
 }
 
 /** The Lease with renewTime = max(now, previous + 1 ms). */

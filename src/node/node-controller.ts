@@ -4,8 +4,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, sleep } from '../clock.ts';
-import { assertMayAct, type Term } from '../election/term.ts';
+import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
+import { createTermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -29,6 +30,8 @@ export interface NodeControllerOptions {
   readonly nodes: Informer<Node>;
   readonly events: EventRecorder;
   readonly metrics: NodeMetrics;
+  /** Told of every write that was given up because the term is over. */
+  readonly onFenced?: () => void;
   readonly clock: Clock;
   readonly log: Logger;
   /** Address and port of this replica's kubelet API of the zone. */
@@ -47,6 +50,8 @@ export interface NodeControllerOptions {
 /** As the kubelet's nodeStatusReportFrequency: an unchanged status is written again after this, the Lease says the rest. */
 const STATUS_EVERY_MS = 300_000;
 const RETRY_MS = 1_000;
+/** Conflicts in a row after which the Node is read and written again at once. */
+const QUICK_CONFLICTS = 3;
 
 /** Runs from the moment the Node is claimed until the signal aborts. */
 export async function runNodeController(
@@ -81,6 +86,8 @@ async function keepStatus(
   adopt: (node: Node) => void,
 ): Promise<void> {
   const { identity, nodes, clock, log } = options;
+  const writes = createTermClient(options);
+  let conflicts = 0;
   let node: Node = claimed;
   let written: { status: Node['status']; at: number } | undefined;
   let wake = (): void => {};
@@ -101,7 +108,7 @@ async function keepStatus(
       dirty = false;
       let waitMs = STATUS_EVERY_MS;
       try {
-        const present = await current(options, node, signal);
+        const present = await current(options, node, conflicts > 0, signal);
         if (present === undefined) {
           node = await recreate(options);
           adopt(node);
@@ -111,18 +118,21 @@ async function keepStatus(
         } else node = present;
         const status = nodeStatus(input(options), node);
         if (written === undefined || due(written, status, node, clock)) {
-          assertMayAct(options.term);
-          node = await options.client.patch(
+          node = await writes.patch(
             NODES,
-            { name: identity.nodeName },
-            { type: 'strategic', body: { metadata: { uid: node.metadata?.uid }, status } },
+            node,
+            { type: 'strategic', body: { status } },
             { subresource: 'status', signal, timeoutMs: 5_000 },
           );
+          conflicts = 0;
           written = { status, at: clock.monotonic() };
           show(options, status);
         }
       } catch (error) {
         if (signal.aborted || hasCode(error, 'Fenced')) return;
+        // Somebody else wrote first, and the claim may be theirs: looked at before it is said again.
+        if (hasCode(error, 'Conflict') && conflicts++ < QUICK_CONFLICTS) continue;
+        conflicts = 0;
         log.warn({ node: identity.nodeName, error: messageOf(error) }, 'the Node was not written');
         waitMs = RETRY_MS;
       }
@@ -138,9 +148,14 @@ async function keepStatus(
 }
 
 /** The Node as the cache has it; what the cache does not have is asked of the API before it counts as gone. */
-async function current(options: NodeControllerOptions, last: Node, signal: AbortSignal): Promise<Node | undefined> {
+async function current(
+  options: NodeControllerOptions,
+  last: Node,
+  live: boolean,
+  signal: AbortSignal,
+): Promise<Node | undefined> {
   const name = options.identity.nodeName;
-  const cached = options.nodes.get(name);
+  const cached = live ? undefined : options.nodes.get(name);
   if (cached !== undefined) return newer(cached, last);
   try {
     return await options.client.get(NODES, { name }, { signal, timeoutMs: 5_000 });

@@ -82,9 +82,9 @@ export function isOurs(node: Node, identity: NodeIdentity): boolean {
 /**
  * The merge patch that claims an existing Node and brings labels and taints up to date: what Zonelet applied before and
  * no longer wants goes, what it wants is there, everything that others wrote stays. A taint that an administrator
- * removed stays removed until the configuration changes. The resourceVersion makes it a compare-and-set.
+ * removed stays removed until the configuration changes. It is to be written upon `node` as it was read, and nothing else.
  */
-export function claimPatch(node: Node, identity: NodeIdentity, claim: Claim): object {
+export function claimPatch(node: Node, identity: NodeIdentity, claim: Claim): { metadata: object; spec: object } {
   const labels = nodeLabels(identity);
   const before = lastApplied(node);
   const dropped = before.labels.filter((key) => !(key in labels));
@@ -92,8 +92,6 @@ export function claimPatch(node: Node, identity: NodeIdentity, claim: Claim): ob
   const id = providerId(identity.set, identity.zone);
   return {
     metadata: {
-      uid: node.metadata?.uid,
-      resourceVersion: node.metadata?.resourceVersion,
       labels: { ...labels, ...Object.fromEntries(dropped.map((key) => [key, null])) },
       annotations: annotations(identity, claim, { labels: Object.keys(labels), taints: identity.taints }),
     },

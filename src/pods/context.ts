@@ -1,6 +1,7 @@
 /** What every part of the pod controller works with, for one term of one zone. */
 import type { Clock, Random } from '../clock.ts';
 import type { Term } from '../election/term.ts';
+import type { TermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -43,6 +44,8 @@ export interface PodControllerOptions {
   readonly workers?: number;
   /** Time for what is under way when the term is to end, in milliseconds. @defaultValue 300: a hand-over has to stay below half a second. */
   readonly windDownMs?: number;
+  /** Told of every write to the API server that was given up because the term is over. */
+  readonly onFenced?: () => void;
   /** Told once when every pod of the zone is known: the backend's complete list was merged with the API's. */
   readonly onTakenOver?: (summary: TakeOver) => void;
 }
@@ -59,6 +62,8 @@ export interface TakeOver {
 
 export interface PodContext extends PodControllerOptions {
   readonly mutations: TermProvider;
+  /** What is written to the API server goes through this. */
+  readonly writes: TermClient;
   readonly references: References;
   readonly accounting: Accounting;
   readonly admission: Admission;

@@ -43,7 +43,7 @@ export async function terminate(context: PodContext, tracked: TrackedPod, pod: P
     return;
   }
   if (published === undefined) tracked.done = true;
-  else await removeFromApi(context, tracked);
+  else await removeFromApi(context, tracked, published);
 }
 
 /** Asks for the stop once, and again without grace when the time is up. */
@@ -123,14 +123,12 @@ async function terminateAbsent(context: PodContext, tracked: TrackedPod, pod: Po
       }
     }
   }
-  if (created && !isTerminalPhase(pod.status?.phase)) {
-    const published = await publish(context, tracked, { observation: undefined, ending: true, lost: LOST });
-    if (published === undefined) {
-      tracked.done = true;
-      return;
-    }
-  }
-  await removeFromApi(context, tracked);
+  const left =
+    created && !isTerminalPhase(pod.status?.phase)
+      ? await publish(context, tracked, { observation: undefined, ending: true, lost: LOST })
+      : pod;
+  if (left === undefined) tracked.done = true;
+  else await removeFromApi(context, tracked, left);
 }
 
 /**

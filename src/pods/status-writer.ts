@@ -2,17 +2,17 @@
  * Publishes a pod's status. Latest wins: what is sent is computed when it is sent. Nothing is sent that changes nothing.
  *
  * Every patch names the UID, so that a status never lands on another pod of the same name, and the resourceVersion it
- * was computed from, so that a list of conditions never drops one that somebody else has just written. On a conflict the
- * pod is read again and the status computed anew.
+ * was computed from, so that a list of conditions never drops one that somebody else has just written, and a successor's
+ * status is never written over. On a conflict the status is computed anew from the pod as it is by then: as the cache has
+ * it, where that has moved on already, else from a live read.
  */
-import { assertMayAct } from '../election/term.ts';
 import { type ErrorCode, hasCode, ZoneletError } from '../errors.ts';
 import { PODS } from '../kube/resources.ts';
 import type { Pod, PodStatus } from '../kube/types.ts';
 import type { PodRecord } from '../state/contract.ts';
 import { apiPod, bookPod, eventSubject, type PodContext, rememberFresh } from './context.ts';
 import { podStatus, type StatusInput, statusPatch } from './status.ts';
-import type { TrackedPod } from './tracked-pod.ts';
+import { isNewer, type TrackedPod } from './tracked-pod.ts';
 
 /** What is known beside the pod itself; the rest of the input follows from it. */
 type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost' | 'rejected'>;
@@ -45,8 +45,8 @@ export async function reaching<T>(request: Promise<T>, ...codes: readonly ErrorC
 /** Returns the pod as it stands then; undefined when the API has no such UID any more. */
 export async function publish(context: PodContext, tracked: TrackedPod, report: Report): Promise<Pod | undefined> {
   let failure: unknown;
+  let pod = apiPod(context, tracked);
   for (let attempt = 0; attempt < TRIES; attempt++) {
-    const pod = attempt === 0 ? apiPod(context, tracked) : await readLive(context, tracked);
     if (pod === undefined) return undefined;
     const status = podStatus({
       pod,
@@ -65,6 +65,7 @@ export async function publish(context: PodContext, tracked: TrackedPod, report: 
       // A lost reply may have been a success: then the pod, read again, needs nothing more.
       if (!hasCode(error, 'Conflict', 'Ambiguous')) throw error;
       failure = error;
+      pod = await afterFailure(context, tracked, pod, error.code);
     }
   }
   // It answers, and not to the point (a 500, a 502 of something in between, nothing in time): as good as away.
@@ -73,23 +74,34 @@ export async function publish(context: PodContext, tracked: TrackedPod, report: 
 }
 
 async function send(context: PodContext, tracked: TrackedPod, pod: Pod, change: Record<string, unknown>): Promise<Pod> {
-  const { client, term, metrics, zone, state } = context;
-  const { namespace, name, uid } = tracked.ref;
+  const { writes, metrics, zone, state } = context;
   const riding = tracked.backend === undefined ? undefined : state.ride(pod, recordOf(context, tracked.backend));
-  const metadata = { uid, resourceVersion: pod.metadata?.resourceVersion, ...riding };
-  assertMayAct(term);
   const written = await reaching(
-    client.patch(
+    writes.patch(
       PODS,
-      { namespace, name },
-      { type: 'merge', body: { metadata, status: change } },
-      { subresource: 'status', signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, term.remainingMs()) },
+      pod,
+      { type: 'merge', body: { ...(riding === undefined ? {} : { metadata: riding }), status: change } },
+      { subresource: 'status', signal: context.signal, timeoutMs: TIMEOUT_MS },
     ),
   );
   metrics.statusWrites.inc({ zone });
   rememberFresh(tracked, written);
-  bookPod(context, uid, written);
+  bookPod(context, tracked.ref.uid, written);
   return written;
+}
+
+/** The pod to decide upon after a write upon `before` that was refused or got no answer. */
+async function afterFailure(
+  context: PodContext,
+  tracked: TrackedPod,
+  before: Pod,
+  code: ErrorCode,
+): Promise<Pod | undefined> {
+  if (code === 'Conflict') {
+    const cached = apiPod(context, tracked);
+    if (isNewer(cached?.metadata?.resourceVersion, before.metadata?.resourceVersion)) return cached;
+  }
+  return await readLive(context, tracked);
 }
 
 function recordOf({ term }: PodContext, backend: NonNullable<TrackedPod['backend']>): PodRecord {
@@ -117,25 +129,25 @@ export async function readLive(context: PodContext, tracked: TrackedPod): Promis
   }
 }
 
-/** Removes the pod object: it has ended, and its deletion was asked for. */
-export async function removeFromApi(context: PodContext, tracked: TrackedPod): Promise<void> {
-  const { client, term } = context;
-  const { namespace, name, uid } = tracked.ref;
-  assertMayAct(term);
-  try {
-    await reaching(
-      client.delete(
-        PODS,
-        { namespace, name },
-        { uid, gracePeriodSeconds: 0, signal: context.signal, timeoutMs: Math.min(TIMEOUT_MS, term.remainingMs()) },
-      ),
-      // With the UID named it does no harm to ask again.
-      'Ambiguous',
-    );
-  } catch (error) {
-    // Not there, or the name is another UID's by now: what was wanted is so. With finalizers the object stays a while.
-    if (!hasCode(error, 'NotFound', 'Conflict')) throw error;
+/** Removes the pod object: it has ended, and its deletion was asked for. `decidedOn`: the pod of which that is known. */
+export async function removeFromApi(context: PodContext, tracked: TrackedPod, decidedOn: Pod): Promise<void> {
+  let pod: Pod | undefined = decidedOn;
+  for (let attempt = 0; pod !== undefined; attempt++) {
+    try {
+      await reaching(
+        context.writes.delete(PODS, pod, { gracePeriodSeconds: 0, signal: context.signal, timeoutMs: TIMEOUT_MS }),
+        // With its version named it does no harm to ask again.
+        'Ambiguous',
+      );
+      break;
+    } catch (error) {
+      if (hasCode(error, 'NotFound')) break;
+      if (!hasCode(error, 'Conflict') || attempt + 1 >= TRIES) throw error;
+      // Somebody changed it; or the name is another UID's by now, and what was wanted is so.
+      pod = await afterFailure(context, tracked, pod, error.code);
+    }
   }
+  // With finalizers the object stays a while.
   tracked.done = true;
 }
 

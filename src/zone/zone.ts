@@ -82,7 +82,8 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
   const { identity, client, clock, events, metrics, pods, provider, owner } = options;
   const zone = identity.zone;
   const log = options.log.child({ epoch: term.epoch });
-  const node = await claimNode({ identity, term, client, clock, log });
+  const onFenced = (): void => metrics.election.fenced.inc({ zone, by: 'self' });
+  const node = await claimNode({ identity, term, client, clock, log, onFenced });
   const claimed = clock.monotonic();
   const leaderlessMs = term.leaderlessMs === undefined ? undefined : term.leaderlessMs + claimed - term.since;
   if (leaderlessMs !== undefined) metrics.election.takeover.observe({ zone }, leaderlessMs / 1000);
@@ -106,6 +107,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       nodes: options.nodes,
       events,
       metrics: metrics.node,
+      onFenced,
       clock,
       log,
       address: options.kubelet.address,
@@ -146,6 +148,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       log,
       hostIP: options.kubelet.address,
       node: () => options.nodes.get(identity.nodeName),
+      onFenced,
     });
   } finally {
     office.abort();

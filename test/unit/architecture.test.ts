@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['metrics'],
   ['kube'],
   ['election', 'state'],
-  ['provider', 'config'],
+  ['provider', 'config', 'fence'],
   ['node', 'pods', 'kubelet'],
   ['zone'],
   ['local-cluster'],
@@ -57,6 +57,13 @@ test('the imports of the source point one way', () => {
   });
   expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
   expect(inSource.length).toBeGreaterThan(300);
+});
+
+test('what is done to pods in the API goes through a term', () => {
+  const wrong = globSync('src/pods/**/*.ts', { cwd: ROOT }).filter((file) =>
+    /client\s*\.(?:create|replace|patch|delete)\(/.test(readFileSync(join(ROOT, file), 'utf8')),
+  );
+  expect(wrong).toEqual([]);
 });
 
 test('providers use the contract and small helpers, nothing else', () => {

@@ -24,6 +24,7 @@ export function createInProcessTransport(core: ApiServerCore, options: InProcess
   async function send(request: ApiRequest, signal: AbortSignal): Promise<CoreResponse> {
     if (closed) throw new ZoneletError('Unavailable', 'the transport is closed');
     request.signal?.throwIfAborted();
+    request.onSend?.();
     const headers = request.headers ?? {};
     const core_request: CoreRequest = {
       method: request.method,

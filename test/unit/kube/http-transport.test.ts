@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { Registry } from 'prom-client';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { ZoneletError } from '../../../src/errors.ts';
 import { createHttpTransport } from '../../../src/kube/http-transport.ts';
 import { fixedIdentity, type Identity, type IdentitySource } from '../../../src/kube/identity.ts';
 import type { ApiRequest, Transport } from '../../../src/kube/transport.ts';
@@ -153,6 +154,33 @@ describe('requests', () => {
     expect(held.slice(32).map(({ req }) => req.url)).toEqual(['/api/v1/pods']);
     held[32]?.res.end('{}');
     await last;
+  });
+});
+
+describe('a request that its caller wants to judge at the moment of sending', () => {
+  test('is judged after it waited for a connection; refused, it is not sent and costs no connection', async () => {
+    const { listener, held } = holding();
+    await using server = await serve(listener);
+    await using transport = transportTo(server.url, {}, new VirtualClock());
+    const busy = Array.from({ length: 32 }, () => transport.request({ ...POST, timeoutMs: 60_000 }));
+    await until(() => held.length === 32);
+    let may = true;
+    const judge = (): void => {
+      if (!may) throw new ZoneletError('Fenced', 'too late');
+    };
+    const late = transport.request({ ...POST, path: '/late', onSend: judge });
+    const outcome = expect(late).rejects.toMatchObject({ code: 'Fenced' });
+    may = false;
+    for (const { res } of held) res.end('{}');
+    await Promise.all(busy);
+    await outcome;
+    may = true;
+    const last = transport.request({ ...POST, path: '/last', onSend: judge });
+    await until(() => held.length > 32);
+    expect(held.slice(32).map(({ req }) => req.url)).toEqual(['/last']);
+    held[32]?.res.end('{}');
+    expect((await last).status).toBe(200);
+    expect(server.connections).toBe(32);
   });
 });
 

@@ -18,7 +18,7 @@ const identity: NodeIdentity = {
 const claim = { epoch: 7, holder: 'replica-0_u_b' };
 
 interface ClaimBody {
-  metadata: { labels: Record<string, string | null>; annotations: Record<string, string>; resourceVersion?: string };
+  metadata: { labels: Record<string, string | null>; annotations: Record<string, string> };
   spec: { taints?: object[]; providerID?: string };
 }
 
@@ -59,12 +59,10 @@ describe('the Node of a zone', () => {
 
   it('keeps what others wrote when another leader claims it', () => {
     const node = newNode(identity, claim);
-    node.metadata!.resourceVersion = '12';
     node.metadata!.labels!.owner = 'payments';
     node.metadata!.annotations!.note = 'hands off';
     node.spec!.taints!.push({ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' });
     const patch = claimPatch(node, identity, { epoch: 8, holder: 'replica-1_u_b' }) as ClaimBody;
-    expect(patch.metadata.resourceVersion).toBe('12');
     expect(patch.spec.taints).toBeUndefined();
     const after = patched(node, patch);
     expect(after.metadata?.labels?.owner).toBe('payments');

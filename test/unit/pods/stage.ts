@@ -39,6 +39,8 @@ export class PodApi {
   /** Changes wait here while the watch is held. */
   holdWatch = false;
   failWith: ZoneletError | undefined;
+  /** Told of each request before it is carried out. */
+  onRequest: ((request: Recorded) => void) | undefined;
   readonly #clock: VirtualClock;
   readonly #informers = new Set<PodInformer>();
   #version = 100;
@@ -108,6 +110,11 @@ export class PodApi {
     else run();
   }
 
+  #asked(request: Recorded): void {
+    this.requests.push(request);
+    this.onRequest?.(request);
+  }
+
   writes(name?: string): Recorded[] {
     return this.requests.filter(({ verb, ...of }) => verb !== 'get' && (name === undefined || of.name === name));
   }
@@ -129,7 +136,7 @@ export class PodApi {
     };
     return {
       get: async <T extends KubeObject>(of: Resource<T>, at: { name: string; namespace?: string }) => {
-        this.requests.push({ verb: 'get', kind: of.kind, name: at.name });
+        this.#asked({ verb: 'get', kind: of.kind, name: at.name });
         await reach();
         return structuredClone(find(of, at.name, at.namespace)) as T;
       },
@@ -138,7 +145,7 @@ export class PodApi {
         at: { name: string; namespace?: string },
         patch: { body: unknown },
       ) => {
-        this.requests.push({ verb: 'patch', kind: of.kind, name: at.name, body: patch.body });
+        this.#asked({ verb: 'patch', kind: of.kind, name: at.name, body: patch.body });
         await reach();
         const found = find(of, at.name, at.namespace);
         const body = patch.body as KubeObject;
@@ -150,11 +157,13 @@ export class PodApi {
         return structuredClone(this.put(mergePatch(structuredClone(found), body) as Pod)) as T;
       },
       delete: async (of, at, options) => {
-        this.requests.push({ verb: 'delete', kind: of.kind, name: at.name, body: options });
+        this.#asked({ verb: 'delete', kind: of.kind, name: at.name, body: options });
         await reach();
         const found = find(of, at.name, at.namespace);
-        if (options?.uid !== undefined && options.uid !== found.metadata?.uid) {
-          throw new ApiError('Conflict', 409, { message: 'uid differs', reason: 'Conflict' });
+        for (const field of ['uid', 'resourceVersion'] as const) {
+          if (options?.[field] !== undefined && options[field] !== found.metadata?.[field]) {
+            throw new ApiError('Conflict', 409, { message: `${field} differs`, reason: 'Conflict' });
+          }
         }
         this.remove(of.kind, at.name);
       },

@@ -1,0 +1,99 @@
+/**
+ * The API server in the hands of one term, as the provider's guard is for the backend: whatever a leader writes goes
+ * through here, so that no caller can forget a rule.
+ *
+ * - The right to act is asked when the request is written to its connection, after every wait for one.
+ * - No request lasts longer than the right to act, and losing the term aborts it.
+ * - Patches and deletions name the UID and the resourceVersion that they were decided upon. A PUT carries them in the
+ *   object, and a creation needs none: the name is free or it is not.
+ */
+import { assertMayAct, type Term } from '../election/term.ts';
+import { hasCode, ZoneletError } from '../errors.ts';
+import type { CallOptions, DeleteOptions, KubeClient, ObjectName, Patch, WriteOptions } from '../kube/client.ts';
+import type { Resource } from '../kube/resources.ts';
+import type { KubeObject } from '../kube/types.ts';
+
+export interface TermClientOptions {
+  readonly client: KubeClient;
+  readonly term: Term;
+  /** Told of every write that was given up because the term is over. */
+  readonly onFenced?: () => void;
+}
+
+/** A patch of what may be changed; the preconditions are added. */
+export interface TermPatch {
+  readonly type: Exclude<Patch['type'], 'json'>;
+  readonly body: { readonly metadata?: object; readonly [field: string]: unknown };
+}
+
+export interface TermClient {
+  create<T extends KubeObject>(of: Resource<T>, object: T, options?: WriteOptions): Promise<T>;
+  /** `object` as it was read and changed: `Conflict` when another version stands there now. */
+  replace<T extends KubeObject>(of: Resource<T>, object: T, options?: WriteOptions): Promise<T>;
+  /** `decidedOn`: the version that the patch was made from. `Conflict` when another one, or another UID, stands there now. */
+  patch<T extends KubeObject>(of: Resource<T>, decidedOn: T, patch: TermPatch, options?: WriteOptions): Promise<T>;
+  /** `Conflict` as for a patch; `NotFound` when it was gone already. */
+  delete<T extends KubeObject>(
+    of: Resource<T>,
+    decidedOn: T,
+    options?: Omit<DeleteOptions, 'uid' | 'resourceVersion'>,
+  ): Promise<void>;
+}
+
+const TIMEOUT_MS = 10_000;
+
+export function createTermClient(options: TermClientOptions): TermClient {
+  const { client, term } = options;
+
+  function bounded<O extends CallOptions>(given: O | undefined): O & CallOptions {
+    const { signal, timeoutMs = TIMEOUT_MS } = given ?? {};
+    return {
+      ...(given as O),
+      signal: signal === undefined ? term.signal : AbortSignal.any([signal, term.signal]),
+      timeoutMs: Math.min(timeoutMs, term.remainingMs()),
+      onSend: () => assertMayAct(term),
+    };
+  }
+
+  /** `Fenced` is thrown here alone: an API server knows nothing of terms. */
+  async function write<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      assertMayAct(term);
+      return await run();
+    } catch (error) {
+      if (hasCode(error, 'Fenced')) options.onFenced?.();
+      throw error;
+    }
+  }
+
+  return {
+    create: (of, object, given) => write(() => client.create(of, object, bounded(given))),
+    async replace(of, object, given) {
+      versionOf(of, object);
+      return await write(() => client.replace(of, object, bounded(given)));
+    },
+    async patch(of, decidedOn, { type, body }, given) {
+      const { at, uid, resourceVersion } = versionOf(of, decidedOn);
+      const patch = { type, body: { ...body, metadata: { ...body.metadata, uid, resourceVersion } } };
+      return await write(() => client.patch(of, at, patch, bounded(given)));
+    },
+    async delete(of, decidedOn, given) {
+      const { at, uid, resourceVersion } = versionOf(of, decidedOn);
+      await write(() => client.delete(of, at, { ...bounded(given), uid, resourceVersion }));
+    },
+  };
+}
+
+function versionOf(
+  of: Resource<KubeObject>,
+  { metadata = {} }: KubeObject,
+): { readonly at: ObjectName; readonly uid: string; readonly resourceVersion: string } {
+  const { name, namespace, uid, resourceVersion } = metadata;
+  if (name === undefined || uid === undefined || resourceVersion === undefined) {
+    throw new ZoneletError(
+      'Internal',
+      `a ${of.kind} is to be written of which name, UID or resourceVersion is not known`,
+    );
+  }
+  return { at: namespace === undefined ? { name } : { name, namespace }, uid, resourceVersion };
+}
