@@ -7,60 +7,115 @@ export interface FaultProxy extends AsyncDisposable {
   target(port: number): void;
   /** Every connection breaks and none can be made, until it is called with false. */
   cut(on: boolean): void;
-  /** Requests get through and no answers, until it is called with false. */
+  /** Requests get through and no answers, until it is called with false: then they come, late. */
   hang(on: boolean): void;
+  /** Every chunk is handed on that many milliseconds later, in both directions; 0 ends it. */
+  delay(ms: number): void;
+  /**
+   * The client is told that no more will come, on every connection and at once on each new one, and the server is told
+   * nothing; until it is called with false.
+   */
+  halfClose(on: boolean): void;
   /** The next PUT or DELETE gets through; once it was answered, its connection breaks without the answer. */
   loseNextReply(): void;
+}
+
+/** One direction of one connection. */
+interface Lane {
+  send(chunk: Buffer): void;
+  /** After everything that was sent before. */
+  end(): void;
+  /** Hands on what is held back by `hang`. */
+  release(): void;
+}
+
+interface Link {
+  readonly client: Socket;
+  readonly upstream: Socket;
+  readonly answers: Lane;
 }
 
 export async function startFaultProxy(): Promise<FaultProxy> {
   let targetPort = 0;
   let isCut = false;
   let hangs = false;
+  let halfClosed = false;
   let losing = false;
-  const links = new Set<{ readonly sockets: readonly Socket[]; release(): void }>();
-  const server = createServer((client) => {
+  let delayMs = 0;
+  const links = new Set<Link>();
+
+  const lane = (to: Socket, holds: () => boolean): Lane => {
+    const queue: (Buffer | 'end')[] = [];
+    let waiting = 0;
+    const flush = (): void => {
+      while (queue.length > waiting && !holds()) {
+        const next = queue.shift();
+        if (next === 'end') to.end();
+        else if (next !== undefined) to.write(next);
+      }
+    };
+    const put = (next: Buffer | 'end'): void => {
+      queue.push(next);
+      if (delayMs === 0 && waiting === 0) {
+        flush();
+        return;
+      }
+      waiting++;
+      // Each timer hands on the first that waits, so that the order stays when the delay changes.
+      setTimeout(() => {
+        waiting--;
+        flush();
+      }, delayMs);
+    };
+    return { send: put, end: () => put('end'), release: flush };
+  };
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     if (isCut) {
       client.destroy();
       return;
     }
-    const upstream = connect(targetPort, '127.0.0.1');
-    let held: Buffer[] = [];
-    let loses = false;
-    const link = {
-      sockets: [client, upstream],
-      release() {
-        for (const chunk of held) client.write(chunk);
-        held = [];
-      },
-    };
+    const upstream = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true });
+    const requests = lane(upstream, () => false);
+    const answers = lane(client, () => hangs);
+    const link = { client, upstream, answers };
     links.add(link);
+    let loses = false;
     const end = (): void => {
       client.destroy();
+      // A server that is not to know of it keeps its end.
+      if (halfClosed) return;
       upstream.destroy();
       links.delete(link);
     };
-    for (const socket of link.sockets) {
+    for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
       socket.on('error', end);
-      socket.on('close', end);
     }
+    client.on('end', () => {
+      if (!halfClosed) requests.end();
+    });
+    client.on('close', end);
+    upstream.on('end', () => answers.end());
+    upstream.on('close', () => answers.end());
     client.on('data', (chunk) => {
       if (losing && /^(PUT|DELETE) /.test(chunk.toString('latin1', 0, 7))) {
         losing = false;
         loses = true;
       }
-      upstream.write(chunk);
+      requests.send(chunk);
     });
     upstream.on('data', (chunk) => {
       if (loses) end();
-      else if (hangs) held.push(chunk);
-      else client.write(chunk);
+      else answers.send(chunk);
     });
+    if (halfClosed) client.end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const breakAll = (): void => {
-    for (const { sockets } of links) for (const socket of sockets) socket.destroy();
+    for (const { client, upstream } of links) {
+      client.destroy();
+      upstream.destroy();
+    }
   };
   return {
     port: (server.address() as AddressInfo).port,
@@ -73,12 +128,22 @@ export async function startFaultProxy(): Promise<FaultProxy> {
     },
     hang(on) {
       hangs = on;
-      if (!on) for (const link of links) link.release();
+      if (!on) for (const { answers } of links) answers.release();
+    },
+    delay(ms) {
+      delayMs = ms;
+    },
+    halfClose(on) {
+      halfClosed = on;
+      if (on) for (const { client } of links) client.end();
+      // The server's ends that nobody holds any more.
+      else breakAll();
     },
     loseNextReply() {
       losing = true;
     },
     async [Symbol.asyncDispose]() {
+      halfClosed = false;
       breakAll();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },

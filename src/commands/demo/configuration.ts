@@ -1,10 +1,19 @@
+export interface CommonConfiguration {
+  readonly kubeconfig: string;
+  readonly zones: readonly {
+    readonly name: string;
+    readonly provider: { readonly kind: string; readonly url: string };
+  }[];
+  readonly [key: string]: unknown;
+}
+
 /** The configuration that every replica of the demo reads; it would serve on any cluster. */
 export function configuration(
   set: string,
   namespace: string,
   kubeconfig: string,
   zones: readonly { readonly name: string; readonly port: number }[],
-): object {
+): CommonConfiguration {
   return {
     apiVersion: 'zonelet.dev/v1alpha1',
     kind: 'Zonelet',

@@ -2,13 +2,14 @@
  * What the demo puts on stage: an API server (embedded, or somebody's cluster), a backend for each zone, replicas; every
  * one a process of its own, with its output in a file of the demo's folder.
  */
+import { writeFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { type Clock, type Random, sleep } from '../../clock.ts';
 import { ZoneletError } from '../../errors.ts';
 import { type Child, startChild } from './child.ts';
-import { configuration } from './configuration.ts';
+import { type CommonConfiguration, configuration } from './configuration.ts';
 import { freePorts } from './free-ports.ts';
 
 export interface StageOptions {
@@ -27,6 +28,11 @@ export interface StageOptions {
   readonly runtime?: 'simulated' | 'process';
   /** Use the backends of this stage, which start and end with it. @defaultValue own ones */
   readonly backendsOf?: Stage;
+  /**
+   * The configuration of one replica, made from what all have; called when the replica is started for the first time,
+   * which is after the cluster has written its kubeconfig. @defaultValue the same for all
+   */
+  readonly configure?: (replica: string, common: CommonConfiguration) => object;
 }
 
 export interface StageZone {
@@ -104,7 +110,8 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
     }));
   const homeOf = (i: number): string => zones[i % zones.length]?.name ?? '';
   const configFile = join(folder, 'zonelet.yaml');
-  await writeFile(configFile, stringify(configuration(DEMO_SET, NAMESPACE, kubeconfig, zones)));
+  const common = configuration(DEMO_SET, NAMESPACE, kubeconfig, zones);
+  await writeFile(configFile, stringify(common));
 
   const parts = new Map<string, Part>();
   const start = (name: string, args: readonly string[], extra: Readonly<Record<string, string>> = {}): void => {
@@ -122,6 +129,12 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
     const part = parts.get(name);
     if (part === undefined) throw new ZoneletError('NotFound', `there is no ${name} on stage`);
     return part;
+  };
+  const configFileOf = (replica: string): string => {
+    if (options.configure === undefined) return configFile;
+    const own = join(folder, `${replica}.yaml`);
+    writeFileSync(own, stringify(options.configure(replica, common)));
+    return own;
   };
   const replicas = Array.from({ length: options.replicas }, (_, i) => ({
     name: `replica-${i}`,
@@ -162,7 +175,7 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
       for (const [i, { name, homeZone, httpPort }] of replicas.entries()) {
         const ofItself = ['--replica', name, '--home-zone', homeZone];
         const listening = ['--kubelet-port', String(kubeletPorts[i]), '--http-port', String(httpPort)];
-        start(name, ['run', '--config', configFile, ...ofItself, ...listening], { POD_UID: random.uuid() });
+        start(name, ['run', '--config', configFileOf(name), ...ofItself, ...listening], { POD_UID: random.uuid() });
       }
     },
     part: (name) => find(name).child,

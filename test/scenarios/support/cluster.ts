@@ -2,10 +2,12 @@
 import { join } from 'node:path';
 import { type ControlPlane, startControlPlane } from '../../kubernetes/control-plane.ts';
 
-/** What `test:kubernetes` sets. */
-export const CLUSTER: 'embedded' | 'real' = process.env.ZONELET_TEST_CLUSTER === 'real' ? 'real' : 'embedded';
+export type Cluster = 'embedded' | 'real';
 
-/** Undefined on the embedded one, which the stage starts itself. */
-export async function startRealCluster(folder: string): Promise<ControlPlane | undefined> {
-  return CLUSTER === 'real' ? await startControlPlane({ folder: join(folder, 'control-plane') }) : undefined;
+/** What `test:kubernetes` sets. */
+export const CLUSTER: Cluster = process.env.ZONELET_TEST_CLUSTER === 'real' ? 'real' : 'embedded';
+
+/** The embedded one is started by the stage itself. */
+export async function startRealCluster(folder: string): Promise<ControlPlane> {
+  return await startControlPlane({ folder: join(folder, 'control-plane') });
 }
