@@ -2,6 +2,7 @@
  * The campaign of one replica for one zone: standby (`standby.ts`), then leader for a term (`renewal.ts`), then standby
  * again. What a leader may do is judged by its term (`office.ts`) alone.
  */
+import { sleep } from '../clock.ts';
 import { createBell } from './bell.ts';
 import type { CampaignOptions, Contest } from './contest.ts';
 import { MAX_EPOCH } from './epoch-floor.ts';
@@ -13,6 +14,7 @@ import { releaseLock } from './release.ts';
 import { keepRenewed } from './renewal.ts';
 import { type Aftermath, createStandby, type Won } from './standby.ts';
 import type { Term, TermEnd } from './term.ts';
+import type { ProofKind } from './witness.ts';
 
 export interface Campaign {
   readonly zone: string;
@@ -23,9 +25,15 @@ export interface Campaign {
   terms(signal: AbortSignal): AsyncIterable<Term>;
 }
 
+const PROOFS: readonly ProofKind[] = ['restarted', 'terminated', 'refused'];
 const TERM_ENDS: readonly TermEnd[] = ['released', 'handed-back', 'expired', 'superseded', 'fenced', 'suspended'];
 /** After a term that its consumer gave up by itself, another replica gets the chance to do better. */
 const REST_MS = 5_000;
+/**
+ * Between taking a lock from a holder whose kernel was seen to refuse connections and the first write: something in between
+ * may have answered in its kernel's place. One that lives learns of the claim by its watch meanwhile, and stops.
+ */
+const SETTLE_MS = 100;
 const NOTHING_LEFT: Aftermath = {
   vanishedUnder: undefined,
   floorInDoubt: false,
@@ -34,7 +42,7 @@ const NOTHING_LEFT: Aftermath = {
 };
 
 export function createCampaign(options: CampaignOptions): Campaign {
-  const { zone, lock, floor, candidates, holder, timing, clock, metrics } = options;
+  const { zone, lock, floor, candidates, witness, holder, timing, clock, metrics } = options;
   const log = options.log.child({ zone });
   const bell = createBell(clock);
   const observer = createObserver(lock, clock, changed);
@@ -49,6 +57,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
   metrics.termsBegun.inc({ zone }, 0);
   metrics.renewFailures.inc({ zone }, 0);
   for (const reason of TERM_ENDS) metrics.termsEnded.inc({ zone, reason }, 0);
+  for (const proof of PROOFS) metrics.provedDeaths.inc({ zone, proof }, 0);
 
   function changed(): void {
     const record = observer.sighting?.record;
@@ -69,14 +78,15 @@ export function createCampaign(options: CampaignOptions): Campaign {
     }
   }
 
-  function open({ record, sent, leaderlessMs }: Won): Office {
+  function open({ record, sent, leaderlessMs, proof }: Won): Office {
     const { epoch } = record;
     metrics.leader.set({ zone }, 1);
     metrics.masterStatus.set({ name: lock.name }, 1);
     metrics.termsBegun.inc({ zone });
+    if (proof !== undefined) metrics.provedDeaths.inc({ zone, proof });
     candidates.leads(zone, true);
-    log.info({ epoch, leaderlessMs }, 'won the zone');
-    return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, sent, clock, ended });
+    log.info({ epoch, leaderlessMs, proof }, 'won the zone');
+    return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, proof, sent, clock, ended });
 
     function ended(end: TermEnd, detail: string, stands: number | undefined): void {
       // What nobody could write into a Lease is not believed.
@@ -116,6 +126,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
       office?.windDown('released');
     };
     const unwatch = lock.watch((record) => (record === undefined ? observer.doubt() : observer.saw(record)));
+    const unsubscribe = witness.subscribe(bell.ring);
     signal.addEventListener('abort', stopping, { once: true });
     if (signal.aborted) stopping();
     try {
@@ -139,7 +150,10 @@ export function createCampaign(options: CampaignOptions): Campaign {
         };
         const keeping = keepRenewed(contest, term, done.signal);
         try {
-          yield held;
+          if (held.proof === 'refused') {
+            await sleep(clock, SETTLE_MS, AbortSignal.any([held.signal, held.ending]));
+          }
+          if (!held.signal.aborted && !held.ending.aborted) yield held;
         } finally {
           done.abort();
           await close(held, await keeping);
@@ -152,6 +166,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
       if (standby.openClaim || observer.sighting?.record?.holder === holder) {
         await releaseLock(contest, undefined, undefined);
       }
+      unsubscribe();
       unwatch();
     }
   }

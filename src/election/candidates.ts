@@ -32,8 +32,8 @@ export interface CandidatesOptions {
 /** A holder that is no longer to be waited for. */
 export interface Former {
   readonly holder: string;
-  /** It let its lease run out; otherwise it gave it up. */
-  readonly expired: boolean;
+  /** It gave its lease up, let it run out, or is known to be dead. */
+  readonly end: 'released' | 'expired' | 'dead';
 }
 
 export interface Candidates {
@@ -295,10 +295,10 @@ export function createCandidates(options: CandidatesOptions): Candidates {
         if (!other.alive || !heardWithin(other, leaseDurationMs)) return false;
         if (other.holder !== former?.holder) return true;
         // Its last beat is from before it lost the zone, unless it was heard of when its lease was half over already.
-        return former.expired && heardWithin(other, leaseDurationMs / 2);
+        return former.end === 'expired' && heardWithin(other, leaseDurationMs / 2);
       });
       // Whoever gave a zone up leaves it to the others.
-      if (former?.holder === holder && !former.expired) return living.length;
+      if (former?.holder === holder && former.end === 'released') return living.length;
       const self: Contender = { name: replica, homeZone, zonesHeld: zones.size };
       return ranked<Contender>(zone, [...living, self]).indexOf(self);
     },

@@ -7,6 +7,7 @@ import type { Candidates } from './candidates.ts';
 import type { ZoneFloor } from './epoch-floor.ts';
 import type { Lock } from './lock.ts';
 import type { Observer } from './observer.ts';
+import type { Witness } from './witness.ts';
 
 export interface Timing {
   /** How long others wait for a leader of which they hear nothing. */
@@ -22,6 +23,8 @@ export interface CampaignOptions {
   readonly lock: Lock;
   readonly floor: ZoneFloor;
   readonly candidates: Candidates;
+  /** Whose word on a holder's death is taken in this zone. */
+  readonly witness: Witness;
   /** Own holder identity and replica name. */
   readonly holder: string;
   readonly replica: string;

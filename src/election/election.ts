@@ -13,6 +13,7 @@ import { zoneFloor } from './epoch-floor.ts';
 import { holderIdentity } from './identity.ts';
 import { createLeaseLock } from './lease-lock.ts';
 import { candidateLeasePrefix, zoneLeaseName } from './names.ts';
+import { anyWitness, type Witness } from './witness.ts';
 
 export interface ElectionOptions {
   readonly client: KubeClient;
@@ -22,7 +23,7 @@ export interface ElectionOptions {
   readonly replica: { readonly name: string; readonly uid?: string; readonly homeZone?: string };
   /** New with every start of the process. */
   readonly bootId: string;
-  readonly zones: readonly { readonly name: string; readonly nodeName: string }[];
+  readonly zones: readonly ElectedZone[];
   readonly timing: Timing;
   /** Leases with the label `zonelet.dev/set` of the set. The caller runs it. */
   readonly leases: Informer<Lease>;
@@ -32,6 +33,13 @@ export interface ElectionOptions {
   readonly random: Random;
   readonly metrics: ElectionMetrics;
   readonly log: Logger;
+}
+
+export interface ElectedZone {
+  readonly name: string;
+  readonly nodeName: string;
+  /** Whose word on a leader's death is taken here. @defaultValue nobody's: a lease has to run out */
+  readonly witness?: Witness;
 }
 
 export interface Election {
@@ -62,7 +70,7 @@ export function createElection(options: ElectionOptions): Election {
     log,
   });
   const campaigns = new Map<string, Campaign>();
-  for (const { name: zone, nodeName } of zones) {
+  for (const { name: zone, nodeName, witness = anyWitness([]) } of zones) {
     const name = zoneLeaseName(set, zone);
     if (name.startsWith(candidateLeasePrefix(set))) {
       throw new ZoneletError(
@@ -77,6 +85,7 @@ export function createElection(options: ElectionOptions): Election {
         lock: createLeaseLock({ client, leases, namespace, name, set, holder, leaseDurationMs, clock }),
         floor: zoneFloor(client, options.nodes, nodeName),
         candidates,
+        witness,
         holder,
         replica: replica.name,
         timing,

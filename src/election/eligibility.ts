@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { isEarlierBoot } from './identity.ts';
 import type { Sighting } from './observer.ts';
+import type { Proof, ProofKind } from './witness.ts';
 
 /** How long a zone is left to its home replica when nobody knows yet who lives: a process starts in less. */
 const HOME_FIRST_MS = 2_000;
@@ -40,12 +41,19 @@ export interface Standing {
   readonly neverLed: boolean;
   /** The record vanished while this replica held it, and its right to act has not run out since. */
   readonly mayRecreate: boolean;
+  /** What a witness knows of the record's holder. */
+  readonly proof: Proof | undefined;
 }
 
-/** True when this replica needs to wait for nobody: the lock is its own, or its holder is proved dead. */
+/** True when this replica needs to wait for nobody, and comes first: the lock is its own, or was its pod's. */
 export function isOwn({ record }: Sighting, standing: Standing): boolean {
   if (record === undefined) return standing.mayRecreate;
   return record.holder === standing.holder || isEarlierBoot(record.holder, standing.holder);
+}
+
+/** The proof that the record's holder is dead; one that the record itself speaks against is none. */
+function proofAgainst({ record, since }: Sighting, { proof }: Standing): Proof | undefined {
+  return record !== undefined && proof !== undefined && since <= proof.coversUntil ? proof : undefined;
 }
 
 /**
@@ -53,10 +61,24 @@ export function isOwn({ record }: Sighting, standing: Standing): boolean {
  * believed: a holder counts with what it wrote, not with what somebody made of it.
  */
 export function freeAt(sighting: Sighting, standing: Standing): number {
-  const { record, since } = sighting;
+  const { since } = sighting;
   if (isOwn(sighting, standing)) return since;
+  const proof = proofAgainst(sighting, standing);
+  const runsOut = runsOutAt(sighting, standing);
+  return proof === undefined ? runsOut : Math.min(Math.max(since, proof.at), runsOut);
+}
+
+function runsOutAt({ record, since }: Sighting, standing: Standing): number {
   if (record === undefined) return standing.neverLed ? since : since + standing.leaseDurationMs;
   return record.released ? since : since + Math.max(record.durationMs, standing.leaseDurationMs);
+}
+
+/** By which proof the lock is free at this time; undefined when it needs none: it ran out, was given up or is the own. */
+export function freeBy(sighting: Sighting, standing: Standing, now: number): ProofKind | undefined {
+  if (now >= runsOutAt(sighting, standing)) return undefined;
+  const { record } = sighting;
+  if (record !== undefined && isEarlierBoot(record.holder, standing.holder)) return 'restarted';
+  return proofAgainst(sighting, standing)?.by;
 }
 
 export interface Preference {

@@ -32,7 +32,7 @@ export interface Lock {
   readonly name: string;
   /** What stands there now; undefined when there is no record at all. At least as new as the moment of the call. */
   read(call: LockCall): Promise<LockRecord | undefined>;
-  /** Takes it: `from` undefined makes the record. */
+  /** Takes it: `from` undefined makes the record. `from` may still run: its holder may have been proved dead. */
   acquire(from: LockRecord | undefined, epoch: number, call: LockCall): Promise<LockRecord>;
   /** Says that the holder lives. The epoch is written again, whatever has become of it. */
   renew(from: LockRecord, epoch: number, call: LockCall): Promise<LockRecord>;

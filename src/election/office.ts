@@ -2,12 +2,14 @@
 import type { Clock } from '../clock.ts';
 import { ageOf, rightToActMs, type Stamp, wasSuspended } from './right-to-act.ts';
 import type { Term, TermEnd } from './term.ts';
+import type { ProofKind } from './witness.ts';
 
 export interface OfficeOptions {
   readonly zone: string;
   readonly epoch: number;
   readonly holder: string;
   readonly leaderlessMs: number | undefined;
+  readonly proof: ProofKind | undefined;
   /** When the write that won it was sent. */
   readonly sent: Stamp;
   readonly leaseDurationMs: number;
@@ -32,7 +34,7 @@ export interface Office extends Term {
 }
 
 export function openOffice(options: OfficeOptions): Office {
-  const { clock, zone, epoch, holder, leaderlessMs, ended } = options;
+  const { clock, zone, epoch, holder, leaderlessMs, proof, ended } = options;
   const rightMs = rightToActMs(options.leaseDurationMs);
   const signal = new AbortController();
   const ending = new AbortController();
@@ -80,6 +82,7 @@ export function openOffice(options: OfficeOptions): Office {
     holder,
     since,
     leaderlessMs,
+    proof,
     signal: signal.signal,
     ending: ending.signal,
     mayAct: () => remainingMs() > 0,

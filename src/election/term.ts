@@ -3,9 +3,11 @@
  *
  * Guarantees: two terms of a zone never have the same (epoch, holder); a later term has a higher epoch; `mayAct()`
  * turns false before any other replica can have acquired the zone, judged by this replica's monotonic clock alone, from
- * when the last successful renewal was *sent*.
+ * when the last successful renewal was *sent*. Except when others hold this process for dead by proof (`witness.ts`) and
+ * it is not: then it turns false as soon as this replica sees the lock in other hands.
  */
 import { ZoneletError } from '../errors.ts';
+import type { ProofKind } from './witness.ts';
 
 /** Why a term ended. */
 export type TermEnd = 'released' | 'handed-back' | 'expired' | 'superseded' | 'fenced' | 'suspended';
@@ -20,6 +22,8 @@ export interface Term {
   readonly since: number;
   /** When the predecessor was last known to act, in milliseconds before `since`; undefined when the zone was never led. */
   readonly leaderlessMs: number | undefined;
+  /** The proof of the predecessor's death by which it was won before the predecessor's time was up; undefined otherwise. */
+  readonly proof: ProofKind | undefined;
   /** Aborts the moment the term is lost: stop, send nothing more. */
   readonly signal: AbortSignal;
   /** Aborts when the term should be wound down in good order (shutdown, hand-back): finish, flush, return. It is still held meanwhile. */

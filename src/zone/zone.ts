@@ -9,6 +9,7 @@ import { type Clock, type Random, sleep } from '../clock.ts';
 import type { Campaign } from '../election/campaign.ts';
 import { parseHolder } from '../election/identity.ts';
 import type { Term } from '../election/term.ts';
+import type { ProofKind } from '../election/witness.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
@@ -55,6 +56,14 @@ export interface ZoneOptions {
 const CLAIM_RETRY_MS = 500;
 const CLAIM_RETRY_MAX_MS = 5_000;
 
+/** What is said of a predecessor that was not waited for. */
+const PROVED: Readonly<Record<ProofKind | 'none', string>> = {
+  restarted: ': its container restarted',
+  terminated: ": its predecessor's container has terminated",
+  refused: ": its predecessor's kernel closed its connections and refuses new ones",
+  none: '',
+};
+
 /** Runs until the signal aborts; then winds the term down, if there is one, and gives it back. Never throws. */
 export async function runZone(options: ZoneOptions, signal: AbortSignal): Promise<void> {
   const { campaign, provider, log } = options;
@@ -93,7 +102,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
     eventNode,
     'Normal',
     'LeaderElected',
-    `${parseHolder(term.holder)?.replica ?? term.holder} leads zone ${zone} with epoch ${term.epoch}.`,
+    `${parseHolder(term.holder)?.replica ?? term.holder} leads zone ${zone} with epoch ${term.epoch}${PROVED[term.proof ?? 'none']}.`,
   );
 
   // The Node is kept to the end of the term, also while the pods are being wound down.

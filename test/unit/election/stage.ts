@@ -4,6 +4,7 @@ import { createElection, type Election } from '../../../src/election/election.ts
 import { epochFloor, mayClaim } from '../../../src/election/epoch-floor.ts';
 import { EPOCH_ANNOTATION, LEADER_ANNOTATION, SET_LABEL } from '../../../src/election/names.ts';
 import type { Term } from '../../../src/election/term.ts';
+import type { Witness } from '../../../src/election/witness.ts';
 import { LEASES, NODES } from '../../../src/kube/resources.ts';
 import { type Logger, silentLogger } from '../../../src/log.ts';
 import { type ElectionMetrics, electionMetrics } from '../../../src/metrics/election.ts';
@@ -38,6 +39,8 @@ export interface StartOptions {
   readonly homeZone?: string;
   readonly uid?: string;
   readonly log?: Logger;
+  /** In every zone. */
+  readonly witness?: Witness;
   /** Called with each term; when it returns, the term is given up. */
   readonly lead?: (term: Term) => Promise<void>;
 }
@@ -60,7 +63,7 @@ export class Stage {
     const link = goodLink();
     const client = this.cluster.client(link, clock);
     const metrics = electionMetrics(new Registry());
-    const { homeZone, uid } = options;
+    const { homeZone, uid, witness } = options;
     const ofSet = { key: SET_LABEL, value: SET };
     const election = createElection({
       client,
@@ -68,7 +71,11 @@ export class Stage {
       namespace: 'default',
       replica: { name, ...(uid === undefined ? {} : { uid }), ...(homeZone === undefined ? {} : { homeZone }) },
       bootId: this.#random.uuid(),
-      zones: this.zones.map((zone) => ({ name: zone, nodeName: `node-${zone}` })),
+      zones: this.zones.map((zone) => ({
+        name: zone,
+        nodeName: `node-${zone}`,
+        ...(witness === undefined ? {} : { witness }),
+      })),
       timing,
       leases: this.cluster.informer(LEASES, ofSet, link, clock),
       nodes: this.cluster.informer(NODES, ofSet, link, clock),

@@ -307,6 +307,7 @@ export function testTerm(epoch: number, holder = `replica-0_-_${epoch}`): TestTe
     holder,
     since: 0,
     leaderlessMs: undefined,
+    proof: undefined,
     signal: lost.signal,
     ending: winding.signal,
     over: false,

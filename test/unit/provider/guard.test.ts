@@ -47,6 +47,7 @@ function fakeTerm(epoch = 1, holder = 'replica-0') {
     holder,
     since: 0,
     leaderlessMs: undefined,
+    proof: undefined,
     signal: controller.signal,
     ending: NEVER,
     mayAct: () => state.may,
