@@ -40,6 +40,7 @@ export interface Config {
     readonly leaseDurationMs: number;
     readonly renewDeadlineMs: number;
     readonly retryPeriodMs: number;
+    readonly handBack: { readonly mode: 'auto' | 'manual' | 'never'; readonly afterMs: number };
   };
   readonly kubelet: { readonly address: string; readonly port: number };
   readonly http: { readonly port: number };

@@ -51,6 +51,7 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
       leaseDurationMs: milliseconds(election.leaseDuration),
       renewDeadlineMs: milliseconds(election.renewDeadline),
       retryPeriodMs: milliseconds(election.retryPeriod),
+      handBack: { mode: election.handBack, afterMs: milliseconds(election.handBackAfter) },
     },
     kubelet: data.kubelet,
     http: data.http,

@@ -27,6 +27,7 @@ function checkElection(raw: unknown): Finding[] {
   const lease = durationAt('leaseDuration', 6000);
   const renew = durationAt('renewDeadline', 4000);
   const retry = durationAt('retryPeriod', 1000);
+  const handBackAfter = durationAt('handBackAfter', Number.POSITIVE_INFINITY);
   const findings: Finding[] = [];
   const find = (key: string, value: number, allowed: string): void => {
     const path = ['election', key];
@@ -40,6 +41,13 @@ function checkElection(raw: unknown): Finding[] {
   }
   if (retry !== undefined && retry < 100) {
     find('retryPeriod', retry, 'at least 100ms, because every try of every zone is a write to the API server');
+  }
+  if (handBackAfter !== undefined && lease !== undefined && wholeSeconds && handBackAfter < lease) {
+    find(
+      'handBackAfter',
+      handBackAfter,
+      `at least leaseDuration ${formatDuration(lease)}, because nobody knows sooner whether a replica lives`,
+    );
   }
   if (renew === undefined) return findings;
   if (lease !== undefined && wholeSeconds && renew > lease - safetyMarginMs(lease)) {

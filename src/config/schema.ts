@@ -132,6 +132,16 @@ const election = z
       retryPeriod: duration()
         .default('1s')
         .describe('Time between two renewals, and between two tries of one that failed. At least 100 ms.'),
+      handBack: oneOf('auto', 'manual', 'never')
+        .default('auto')
+        .describe(
+          'What moves a zone away from a leader that is well. `auto`: the home replica gets it back, and zones without a living home replica are spread evenly. `manual`: only `zonelet handover`; a zone that becomes free still goes to its home replica first. `never`: as `manual`, and once a zone was led home counts for nothing, it goes to whoever leads fewest. Whatever is set, a replica that is draining gives its zones away.',
+        ),
+      handBackAfter: duration()
+        .default('60s')
+        .describe(
+          'How long a replica must have lived without a gap before a zone is moved to it: one that crashes over and over gets none. At least `leaseDuration`.',
+        ),
     },
     { error: A_MAP },
   )

@@ -13,7 +13,7 @@ import { type Office, openOffice } from './office.ts';
 import { releaseLock } from './release.ts';
 import { keepRenewed } from './renewal.ts';
 import { type Aftermath, createStandby, type Won } from './standby.ts';
-import type { Term, TermEnd } from './term.ts';
+import type { OrderlyEnd, Term, TermEnd } from './term.ts';
 import type { ProofKind } from './witness.ts';
 
 export interface Campaign {
@@ -26,7 +26,8 @@ export interface Campaign {
 }
 
 const PROOFS: readonly ProofKind[] = ['restarted', 'terminated', 'refused'];
-const TERM_ENDS: readonly TermEnd[] = ['released', 'handed-back', 'expired', 'superseded', 'fenced', 'suspended'];
+const ORDERLY_ENDS: readonly TermEnd[] = ['released', 'handed-back', 'handed-over'] satisfies OrderlyEnd[];
+const TERM_ENDS: readonly TermEnd[] = [...ORDERLY_ENDS, 'expired', 'superseded', 'fenced', 'suspended'];
 /** After a term that its consumer gave up by itself, another replica gets the chance to do better. */
 const REST_MS = 5_000;
 /**
@@ -48,7 +49,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
   const observer = createObserver(lock, clock, changed);
   const contest: Contest = { ...options, log, bell, observer };
   const standby = createStandby(contest);
-  const handBack = createHandBack(zone, candidates, clock);
+  const handBack = createHandBack(zone, candidates, options.handBack, clock);
   let office: Office | undefined;
   let aftermath = NOTHING_LEFT;
 
@@ -95,8 +96,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
       metrics.masterStatus.set({ name: lock.name }, 0);
       metrics.termsEnded.inc({ zone, reason: end });
       candidates.leads(zone, false);
-      const wanted = end === 'released' || end === 'handed-back';
-      log[wanted ? 'info' : 'warn']({ epoch, end, detail }, 'the term is over');
+      log[ORDERLY_ENDS.includes(end) ? 'info' : 'warn']({ epoch, end, detail }, 'the term is over');
       bell.ring();
     }
   }
@@ -114,10 +114,11 @@ export function createCampaign(options: CampaignOptions): Campaign {
       aftermath = { ...aftermath, restUntil: now + REST_MS };
       log.warn({ epoch: held.epoch, restMs: REST_MS }, 'the term was given up early; others may take the zone');
     }
-    const handOverTo = end === 'handed-back' ? handBack.target(held.since) : undefined;
+    const { successor } = held;
     // It must not be possible to act any more when the lock is let go.
-    held.lose(end, handOverTo === undefined ? 'given up' : `given back to ${handOverTo}`);
-    await releaseLock(contest, record, handOverTo);
+    held.lose(end, successor === undefined ? 'given up' : `given to ${successor.name}: ${successor.why}`);
+    if (successor !== undefined) candidates.gave(zone, successor.name);
+    await releaseLock(contest, record, successor?.name);
   }
 
   async function* terms(signal: AbortSignal): AsyncGenerator<Term> {
@@ -145,7 +146,10 @@ export function createCampaign(options: CampaignOptions): Campaign {
           won: won.record,
           judge: (record: LockRecord | undefined) => judge(held, record),
           tick() {
-            if (handBack.target(held.since) !== undefined) held.windDown('handed-back');
+            const move = handBack.move(held);
+            if (move === undefined) return;
+            const successor = { name: move.to, why: move.why };
+            held.windDown(move.why === 'home' ? 'handed-back' : 'handed-over', successor);
           },
         };
         const keeping = keepRenewed(contest, term, done.signal);

@@ -12,8 +12,15 @@ import type { Lease } from '../kube/types.ts';
 import { aborted } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
 import { createBell } from './bell.ts';
-import { type Contender, ranked } from './eligibility.ts';
-import { candidateLeasePrefix, HOME_ZONE_ANNOTATION, SET_LABEL, ZONES_ANNOTATION } from './names.ts';
+import { type Contender, isCandidateFor, ranked } from './eligibility.ts';
+import {
+  CAMPAIGNS_ANNOTATION,
+  candidateLeasePrefix,
+  DRAINING_ANNOTATION,
+  HOME_ZONE_ANNOTATION,
+  SET_LABEL,
+  ZONES_ANNOTATION,
+} from './names.ts';
 
 export interface CandidatesOptions {
   readonly client: KubeClient;
@@ -24,6 +31,8 @@ export interface CandidatesOptions {
   readonly replica: string;
   readonly holder: string;
   readonly homeZone: string | undefined;
+  /** The zones that this replica campaigns for. */
+  readonly campaignsFor: readonly string[];
   readonly leaseDurationMs: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -48,6 +57,18 @@ export interface Candidates {
   tell(annotation: string, value: string | undefined): void;
   /** The other replicas that were heard of within a lease's time, and what they tell. */
   living(): readonly Living[];
+  /** What this replica is to the others. */
+  self(): Contender & { readonly zones: readonly string[] };
+  /** Monotonic time of the last change in who lives, leads what and is draining. */
+  readonly changedAt: number;
+  /** This replica gives its zones away and takes none as long as somebody else can; undefined: no longer. */
+  drain(reason: string | undefined): void;
+  /** Why it does; undefined when it does not. */
+  readonly draining: string | undefined;
+  /** This replica campaigns for the zone no longer. */
+  withdraw(zone: string): void;
+  /** A zone was given up for another replica: it counts as that one's until it takes it. */
+  gave(zone: string, to: string): void;
   /** Calls back when another replica's Lease changes or goes. Returns its removal. */
   subscribe(callback: () => void): () => void;
   /** This replica leads the zone from now on, or no longer. */
@@ -55,23 +76,23 @@ export interface Candidates {
   isHome(zone: string): boolean;
   /** Whether another replica that prefers this zone was heard of within a lease's time. */
   homeSeen(zone: string): boolean;
-  /** How many living replicas come before this one for the zone. */
-  rank(zone: string, former: Former | undefined): number;
-  /** Another replica at home in the zone that has lived without a gap for so long; the best when there are several. */
-  healthyHome(zone: string, forMs: number): string | undefined;
+  /** How many living replicas come before this one for the zone. `preferHome` @defaultValue true */
+  rank(zone: string, former: Former | undefined, preferHome?: boolean): number;
 }
 
 /** Another replica, as its candidate Lease tells. */
-export interface Living {
-  readonly name: string;
+export interface Living extends Contender {
   readonly holder: string;
-  readonly homeZone: string | undefined;
   readonly annotations: Readonly<Record<string, string>>;
+  /** The zones that it leads. */
+  readonly zones: readonly string[];
+  /** Its Lease was seen to change, and lately: it is there, rather than the remains of a dead one, and it is not slow. */
+  readonly ready: boolean;
+  /** For how long it has lived without a gap and without draining. */
+  readonly healthyMs: number;
 }
 
-interface Candidate extends Contender {
-  readonly holder: string;
-  readonly annotations: Readonly<Record<string, string>>;
+interface Candidate extends Omit<Living, 'ready' | 'healthyMs'> {
   readonly version: string;
   /** Times are those of `contactTime`. */
   readonly beatAt: number;
@@ -85,6 +106,8 @@ const RETRY_MS = 500;
 const MAX_BEAT_MS = 2_000;
 const REMOVAL_ATTEMPTS = 3;
 const ANNOTATION_PREFIX = 'zonelet.dev/';
+/** A replica that does not take a zone that was given up for it within this time will not. */
+const GIVEN_MS = 5_000;
 
 export function createCandidates(options: CandidatesOptions): Candidates {
   const { client, leases, set, namespace, replica, holder, homeZone, leaseDurationMs, clock, log } = options;
@@ -93,6 +116,10 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   const beatMs = Math.min(MAX_BEAT_MS, leaseDurationMs / 3);
   const others = new Map<string, Candidate>();
   const zones = new Set<string>();
+  const campaignsFor = new Set(options.campaignsFor);
+  const given = new Map<string, { readonly to: string; readonly at: number }>();
+  let draining: string | undefined;
+  let changedAt = clock.monotonic();
   const telling = new Map<string, string | undefined>();
   const subscribers = new Set<() => void>();
   const bell = createBell(clock);
@@ -126,17 +153,27 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     if (known?.version === version) return;
     const now = contactTime();
     const beatHolder = lease.spec?.holderIdentity ?? '';
+    const annotations = lease.metadata?.annotations ?? {};
+    const candidateFor = annotations[CAMPAIGNS_ANNOTATION];
+    const leading = listed(annotations[ZONES_ANNOTATION]);
+    const reason = annotations[DRAINING_ANNOTATION];
     const goesOn = known?.holder === beatHolder && now - known.beatAt < leaseDurationMs;
+    if (!goesOn || known.zones.join() !== leading.join() || known.draining !== (reason !== undefined)) {
+      changedAt = clock.monotonic();
+    }
+    for (const [zone, { to }] of given) if (to === other && leading.includes(zone)) given.delete(zone);
     others.set(other, {
       name: other,
       holder: beatHolder,
-      annotations: lease.metadata?.annotations ?? {},
-      homeZone: lease.metadata?.annotations?.[HOME_ZONE_ANNOTATION],
-      zonesHeld: (lease.metadata?.annotations?.[ZONES_ANNOTATION] ?? '').split(',').filter((zone) => zone !== '')
-        .length,
+      annotations,
+      homeZone: annotations[HOME_ZONE_ANNOTATION],
+      zones: leading,
+      zonesHeld: leading.length,
+      campaignsFor: candidateFor === undefined ? undefined : listed(candidateFor),
+      draining: reason !== undefined,
       version,
       beatAt: now,
-      healthySince: goesOn ? known.healthySince : now,
+      healthySince: goesOn && !known.draining ? known.healthySince : now,
       // A newcomer is counted from its second beat on, so that nobody waits for one that dies of what it does first.
       alive: known?.holder === beatHolder,
     });
@@ -149,11 +186,36 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     deleted: (lease) => {
       const other = nameOf(lease);
       if (other === undefined || !others.delete(other)) return;
+      changedAt = clock.monotonic();
       for (const callback of subscribers) callback();
     },
   });
 
   const heardWithin = (candidate: Candidate, ms: number): boolean => contactTime() - candidate.beatAt < ms;
+
+  const heard = (): Candidate[] => [...others.values()].filter((other) => heardWithin(other, leaseDurationMs));
+
+  function described({ version: _version, beatAt, healthySince, alive, ...other }: Candidate): Living {
+    const now = clock.monotonic();
+    let { zonesHeld } = other;
+    for (const [zone, { to, at }] of given)
+      if (to === other.name && now - at < GIVEN_MS && !other.zones.includes(zone)) zonesHeld++;
+    return {
+      ...other,
+      zonesHeld,
+      ready: alive && contactTime() - beatAt < 2.5 * beatMs,
+      healthyMs: contactTime() - healthySince,
+    };
+  }
+
+  const self = (): Contender & { readonly zones: readonly string[] } => ({
+    name: replica,
+    homeZone,
+    zones: [...zones],
+    zonesHeld: zones.size,
+    campaignsFor: [...campaignsFor],
+    draining: draining !== undefined,
+  });
 
   async function beat(signal: AbortSignal): Promise<void> {
     const call = { lane: 'lease', timeoutMs: TIMEOUT_MS, signal } as const;
@@ -170,6 +232,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       ...kept(own),
       [HOME_ZONE_ANNOTATION]: homeZone ?? '',
       [ZONES_ANNOTATION]: [...zones].sort().join(','),
+      [CAMPAIGNS_ANNOTATION]: [...campaignsFor].sort().join(','),
     };
     for (const [annotation, value] of telling) {
       if (value === undefined) delete annotations[annotation];
@@ -202,6 +265,12 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     const all = lease?.metadata?.annotations ?? {};
     if (lease?.spec?.holderIdentity === holder) return all;
     return Object.fromEntries(Object.entries(all).filter(([annotation]) => !annotation.startsWith(ANNOTATION_PREFIX)));
+  }
+
+  function tell(annotation: string, value: string | undefined): void {
+    if (telling.has(annotation) && telling.get(annotation) === value) return;
+    telling.set(annotation, value);
+    bell.ring();
   }
 
   async function remove(): Promise<void> {
@@ -257,21 +326,34 @@ export function createCandidates(options: CandidatesOptions): Candidates {
 
     leave: () => left.abort(),
 
-    tell(annotation, value) {
-      if (telling.has(annotation) && telling.get(annotation) === value) return;
-      telling.set(annotation, value);
-      bell.ring();
+    tell,
+
+    living: () => heard().map(described),
+
+    self,
+
+    get changedAt() {
+      return changedAt;
     },
 
-    living: () =>
-      [...others.values()]
-        .filter((other) => heardWithin(other, leaseDurationMs))
-        .map(({ name: other, holder: beatHolder, homeZone: home, annotations }) => ({
-          name: other,
-          holder: beatHolder,
-          homeZone: home,
-          annotations,
-        })),
+    get draining() {
+      return draining;
+    },
+
+    drain(reason) {
+      if (reason === draining) return;
+      draining = reason;
+      changedAt = clock.monotonic();
+      tell(DRAINING_ANNOTATION, reason);
+    },
+
+    withdraw(zone) {
+      if (campaignsFor.delete(zone)) bell.ring();
+    },
+
+    gave(zone, to) {
+      given.set(zone, { to, at: clock.monotonic() });
+    },
 
     subscribe(callback) {
       subscribers.add(callback);
@@ -281,37 +363,30 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     leads(zone, leading) {
       if (leading) zones.add(zone);
       else zones.delete(zone);
+      changedAt = clock.monotonic();
       bell.ring();
     },
 
     isHome: (zone) => homeZone === zone,
 
-    homeSeen(zone) {
-      return [...others.values()].some((other) => other.homeZone === zone && heardWithin(other, leaseDurationMs));
-    },
+    homeSeen: (zone) => heard().some((other) => other.homeZone === zone && isCandidateFor(other, zone)),
 
-    rank(zone, former) {
-      const living = [...others.values()].filter((other) => {
-        if (!other.alive || !heardWithin(other, leaseDurationMs)) return false;
+    rank(zone, former, preferHome = true) {
+      const living = heard().filter((other) => {
+        if (!other.alive || !isCandidateFor(other, zone)) return false;
         if (other.holder !== former?.holder) return true;
         // Its last beat is from before it lost the zone, unless it was heard of when its lease was half over already.
         return former.end === 'expired' && heardWithin(other, leaseDurationMs / 2);
       });
       // Whoever gave a zone up leaves it to the others.
       if (former?.holder === holder && former.end === 'released') return living.length;
-      const self: Contender = { name: replica, homeZone, zonesHeld: zones.size };
-      return ranked<Contender>(zone, [...living, self]).indexOf(self);
-    },
-
-    healthyHome(zone, forMs) {
-      const healthy = [...others.values()].filter(
-        (other) =>
-          other.alive &&
-          other.homeZone === zone &&
-          heardWithin(other, 2.5 * beatMs) &&
-          contactTime() - other.healthySince >= forMs,
-      );
-      return ranked(zone, healthy)[0]?.name;
+      const own: Contender = self();
+      return ranked<Contender>(zone, [...living.map(described), own], preferHome).indexOf(own);
     },
   };
+}
+
+/** Names separated by commas. */
+function listed(text = ''): string[] {
+  return text.split(',').filter((name) => name !== '');
 }

@@ -18,6 +18,19 @@ export interface Timing {
   readonly retryPeriodMs: number;
 }
 
+/** What moves a zone from a leader that is alive and well. */
+export interface HandBackSettings {
+  /**
+   * `auto`: the home replica gets its zone back, and zones without one are spread evenly. `manual`: neither; a zone that
+   * is free still goes to its home replica first. `never`: home counts for nothing once the zone was led.
+   */
+  readonly mode: 'auto' | 'manual' | 'never';
+  /** How long a replica must have lived without a gap before a zone is moved to it. */
+  readonly afterMs: number;
+}
+
+export const HAND_BACK_DEFAULT: HandBackSettings = { mode: 'auto', afterMs: 60_000 };
+
 export interface CampaignOptions {
   readonly zone: string;
   readonly lock: Lock;
@@ -29,6 +42,7 @@ export interface CampaignOptions {
   readonly holder: string;
   readonly replica: string;
   readonly timing: Timing;
+  readonly handBack: HandBackSettings;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: ElectionMetrics;

@@ -8,7 +8,7 @@ import type { Logger } from '../log.ts';
 import type { ElectionMetrics } from '../metrics/election.ts';
 import { type Campaign, createCampaign } from './campaign.ts';
 import { type Candidates, createCandidates } from './candidates.ts';
-import type { Timing } from './contest.ts';
+import { HAND_BACK_DEFAULT, type HandBackSettings, type Timing } from './contest.ts';
 import { zoneFloor } from './epoch-floor.ts';
 import { holderIdentity } from './identity.ts';
 import { createLeaseLock } from './lease-lock.ts';
@@ -25,6 +25,8 @@ export interface ElectionOptions {
   readonly bootId: string;
   readonly zones: readonly ElectedZone[];
   readonly timing: Timing;
+  /** @defaultValue auto, after 60 s */
+  readonly handBack?: HandBackSettings;
   /** Leases with the label `zonelet.dev/set` of the set. The caller runs it. */
   readonly leases: Informer<Lease>;
   /** Nodes of the set. The caller runs it. */
@@ -65,6 +67,7 @@ export function createElection(options: ElectionOptions): Election {
     replica: replica.name,
     holder,
     homeZone: replica.homeZone,
+    campaignsFor: zones.map(({ name }) => name),
     leaseDurationMs,
     clock,
     log,
@@ -89,6 +92,7 @@ export function createElection(options: ElectionOptions): Election {
         holder,
         replica: replica.name,
         timing,
+        handBack: options.handBack ?? HAND_BACK_DEFAULT,
         clock,
         random,
         metrics,

@@ -12,24 +12,49 @@ const HOME_FIRST_MS = 2_000;
 /** How long others stay off a zone that was given up for somebody. */
 const HAND_OVER_MS = 2_000;
 
+/** What a replica that is draining leaves to the others, beyond its rank, before it takes a zone after all. */
+const LAST_RESORT_MS = 2_000;
+
 export interface Contender {
   readonly name: string;
   readonly homeZone: string | undefined;
   /** How many zones it leads. */
   readonly zonesHeld: number;
+  /** The zones that it campaigns for; undefined: all. */
+  readonly campaignsFor: readonly string[] | undefined;
+  /** It gives its zones away and wants none. */
+  readonly draining: boolean;
 }
 
-/** Best first: at home, then who leads fewest zones, then by a hash that every replica computes alike. */
-export function ranked<T extends Contender>(zone: string, contenders: readonly T[]): T[] {
-  const key = (of: T): readonly [number, number, string] => [
-    of.homeZone === zone ? 0 : 1,
+export function isCandidateFor({ campaignsFor }: Pick<Contender, 'campaignsFor'>, zone: string): boolean {
+  return campaignsFor?.includes(zone) ?? true;
+}
+
+/** Best first: not draining, at home, then who leads fewest zones, then by a hash that every replica computes alike. */
+export function ranked<T extends Contender>(zone: string, contenders: readonly T[], preferHome = true): T[] {
+  const key = (of: T): readonly [number, number, number, string] => [
+    of.draining ? 1 : 0,
+    preferHome && of.homeZone === zone ? 0 : 1,
     of.zonesHeld,
     createHash('sha256').update(`${zone}/${of.name}`).digest('hex'),
   ];
   return contenders
     .map((contender) => ({ contender, key: key(contender) }))
-    .sort(({ key: a }, { key: b }) => a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : 1))
+    .sort(({ key: a }, { key: b }) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || (a[3] < b[3] ? -1 : 1))
     .map(({ contender }) => contender);
+}
+
+/** Who would lead the zone next, were its leader gone now, and why; undefined when nobody would. */
+export function nextLeader(
+  zone: string,
+  others: readonly (Contender & { readonly ready: boolean })[],
+  preferHome = true,
+): { readonly name: string; readonly why: 'home' | 'fewest zones' | 'last resort' } | undefined {
+  const eligible = others.filter((other) => other.ready && isCandidateFor(other, zone));
+  const [first] = ranked(zone, eligible, preferHome);
+  if (first === undefined) return undefined;
+  const why = first.draining ? 'last resort' : preferHome && first.homeZone === zone ? 'home' : 'fewest zones';
+  return { name: first.name, why };
 }
 
 export interface Standing {
@@ -84,6 +109,8 @@ export function freeBy(sighting: Sighting, standing: Standing, now: number): Pro
 export interface Preference {
   /** The replica prefers this zone. */
   readonly atHome: boolean;
+  /** The replica gives its zones away; it takes one only when nobody else does. */
+  readonly draining: boolean;
   /** A replica that prefers this zone was heard of lately. */
   readonly homeSeen: boolean;
   /** How many others should take it rather. */
@@ -104,11 +131,12 @@ export function claimAt(sighting: Sighting, standing: Standing, preference: Pref
   const { record } = sighting;
   const { atHome, rank, rankDelayMs, reachableSince } = preference;
   const spreadMs = rank > 0 && reachableSince > free ? preference.returnSpreadMs : 0;
-  const inTurn = Math.max(free, reachableSince) + spreadMs + rank * rankDelayMs;
+  const lastMs = preference.draining && rank > 0 ? LAST_RESORT_MS : 0;
+  const inTurn = Math.max(free, reachableSince) + spreadMs + rank * rankDelayMs + lastMs;
   if (record?.released && record.handOverTo !== undefined) {
     return record.handOverTo === standing.replica ? free : inTurn + HAND_OVER_MS;
   }
-  if (atHome) return inTurn;
+  if (atHome && !preference.draining) return inTurn;
   if (standing.neverLed) {
     // A home replica that is there takes it any moment; only if it cannot, the zone goes to somebody else.
     return inTurn + HOME_FIRST_MS + (preference.homeSeen ? standing.leaseDurationMs : 0);

@@ -11,6 +11,10 @@ export const ELECTION_ANNOTATION = 'zonelet.dev/election';
 export const HOME_ZONE_ANNOTATION = 'zonelet.dev/home-zone';
 /** On a candidate Lease: the zones that the replica leads, separated by commas. */
 export const ZONES_ANNOTATION = 'zonelet.dev/zones';
+/** On a candidate Lease: the zones that the replica campaigns for, separated by commas; without it, all. */
+export const CAMPAIGNS_ANNOTATION = 'zonelet.dev/campaigns-for';
+/** On a candidate Lease: why the replica gives its zones away and takes none; without it, it does not. */
+export const DRAINING_ANNOTATION = 'zonelet.dev/draining';
 /** On a zone's Lease that was given up: the replica that it is meant for. */
 export const HAND_OVER_ANNOTATION = 'zonelet.dev/hand-over-to';
 

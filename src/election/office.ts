@@ -1,7 +1,7 @@
 /** The holder's side of a term: what the campaign does with it. Consumers see it as `Term`. */
 import type { Clock } from '../clock.ts';
 import { ageOf, rightToActMs, type Stamp, wasSuspended } from './right-to-act.ts';
-import type { Term, TermEnd } from './term.ts';
+import type { OrderlyEnd, Term, TermEnd } from './term.ts';
 import type { ProofKind } from './witness.ts';
 
 export interface OfficeOptions {
@@ -23,14 +23,18 @@ export interface OfficeOptions {
 export interface Office extends Term {
   readonly over: TermEnd | undefined;
   /** Why it is being wound down; undefined when it is not. */
-  readonly windingDown: 'released' | 'handed-back' | undefined;
+  readonly windingDown: OrderlyEnd | undefined;
+  /** The replica that it is wound down for, and why. */
+  readonly successor: { readonly name: string; readonly why: string } | undefined;
+  /** The zone was put here by hand. */
+  readonly stays: boolean;
   /** When the last successful renewal was sent. */
   readonly sent: Stamp;
   /** A renewal that was sent at this moment succeeded. */
   renewed(sent: Stamp): void;
   /** Milliseconds until the renewal deadline. */
   renewalLeftMs(): number;
-  windDown(why: 'released' | 'handed-back'): void;
+  windDown(why: OrderlyEnd, successor?: { readonly name: string; readonly why: string }): void;
 }
 
 export function openOffice(options: OfficeOptions): Office {
@@ -42,6 +46,8 @@ export function openOffice(options: OfficeOptions): Office {
   let sent = options.sent;
   let over: TermEnd | undefined;
   let windingDown: Office['windingDown'];
+  let successor: Office['successor'];
+  let stays = false;
   let timer = arm();
 
   function arm(): { cancel(): void } {
@@ -76,6 +82,13 @@ export function openOffice(options: OfficeOptions): Office {
     return 0;
   }
 
+  function windDown(why: OrderlyEnd, next?: Office['successor']): void {
+    if (windingDown !== undefined) return;
+    windingDown = why;
+    successor = next;
+    ending.abort(new DOMException(`the term of zone ${zone} with epoch ${epoch} is to end: ${why}`, 'AbortError'));
+  }
+
   return {
     zone,
     epoch,
@@ -106,10 +119,16 @@ export function openOffice(options: OfficeOptions): Office {
       timer = arm();
     },
     renewalLeftMs: () => (over === undefined ? Math.max(0, options.renewDeadlineMs - ageOf(sent, clock)) : 0),
-    windDown(why) {
-      if (windingDown !== undefined) return;
-      windingDown = why;
-      ending.abort(new DOMException(`the term of zone ${zone} with epoch ${epoch} is to end: ${why}`, 'AbortError'));
+    get successor() {
+      return successor;
+    },
+    get stays() {
+      return stays;
+    },
+    windDown,
+    handOver: (to, why) => windDown('handed-over', { name: to, why }),
+    stay() {
+      stays = true;
     },
   };
 }

@@ -169,12 +169,15 @@ export function createStandby(contest: Contest): Standby {
     if (chance?.of !== sighting) chance = { of: sighting, is: random.next() };
     const proved = freeBy(sighting, standing, now) !== undefined;
     const { record, before } = sighting;
+    // Once the zone was led, an operator may have said that home counts for nothing.
+    const preferHome = contest.handBack.mode !== 'never' || standing.neverLed;
     const former = record === undefined || record.released ? before?.record.holder : record.holder;
     const end = record?.released ? 'released' : proved ? 'dead' : 'expired';
     return claimAt(sighting, standing, {
-      atHome: candidates.isHome(zone),
+      atHome: preferHome && candidates.isHome(zone),
+      draining: candidates.draining !== undefined,
       homeSeen: candidates.homeSeen(zone),
-      rank: candidates.rank(zone, former ? { holder: former, end } : undefined),
+      rank: candidates.rank(zone, former ? { holder: former, end } : undefined, preferHome),
       rankDelayMs: proved
         ? PROVED_RANK_DELAY_MS + PROVED_RANK_DELAY_SPREAD_MS * chance.is
         : RANK_DELAY_MS + RANK_DELAY_SPREAD_MS * chance.is,

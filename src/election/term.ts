@@ -10,7 +10,10 @@ import { ZoneletError } from '../errors.ts';
 import type { ProofKind } from './witness.ts';
 
 /** Why a term ended. */
-export type TermEnd = 'released' | 'handed-back' | 'expired' | 'superseded' | 'fenced' | 'suspended';
+export type TermEnd = 'released' | 'handed-back' | 'handed-over' | 'expired' | 'superseded' | 'fenced' | 'suspended';
+
+/** Ends of a term in good order. */
+export type OrderlyEnd = Extract<TermEnd, 'released' | 'handed-back' | 'handed-over'>;
 
 export interface Term {
   readonly zone: string;
@@ -32,6 +35,13 @@ export interface Term {
   mayAct(): boolean;
   /** Milliseconds of the right to act that are left; 0 when none. Bounds every request's deadline. */
   remainingMs(): number;
+  /**
+   * Winds the term down in favour of another replica, for whom the others then stay off the zone for two seconds. Whether
+   * that one lives and can lead is for the caller to know. Does nothing when the term is being wound down already.
+   */
+  handOver(to: string, why: string): void;
+  /** The zone was put here by hand: this term ends neither because of home nor for an even spread. */
+  stay(): void;
   /**
    * Gives the term up at once, because somebody proved that it is over. `stands`: the epoch that was seen to stand in its
    * way, which this replica's next one will be above.

@@ -84,6 +84,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
         bootId: random.uuid(),
         zones: config.zones.map(({ name, nodeName }) => ({ name, nodeName })),
         timing: config.election,
+        handBack: config.election.handBack,
         leases,
         nodes,
         clock,

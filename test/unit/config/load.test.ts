@@ -48,7 +48,7 @@ zones:
     capacity: { cpu: "64", memory: 256Gi, pods: "5000" }
     labels: {}
     taints: [{ key: virtual-kubelet.io/provider, value: web, effect: NoSchedule }]
-election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s }
+election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, handBack: auto, handBackAfter: 60s }
 kubelet: { address: 127.0.0.1, port: 10250 }
 http: { port: 9090 }
 log: { level: info, format: json }
@@ -73,7 +73,13 @@ describe('a configuration', () => {
           taints: [{ key: 'virtual-kubelet.io/provider', value: 'web', effect: 'NoSchedule' }],
         },
       ],
-      election: { by: 'lease', leaseDurationMs: 6000, renewDeadlineMs: 4000, retryPeriodMs: 1000 },
+      election: {
+        by: 'lease',
+        leaseDurationMs: 6000,
+        renewDeadlineMs: 4000,
+        retryPeriodMs: 1000,
+        handBack: { mode: 'auto', afterMs: 60_000 },
+      },
       kubelet: { address: '127.0.0.1', port: 10250 },
       http: { port: 9090 },
       log: { level: 'info', format: 'json' },

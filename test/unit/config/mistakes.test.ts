@@ -306,6 +306,14 @@ check('values that do not fit together', [
     ],
   },
   {
+    what: 'a hand-back that is misspelt, or sooner than anybody knows who lives',
+    text: withMore('election: { handBack: atuo, handBackAfter: 5s }'),
+    says: [
+      'z.yaml:5:23: election.handBack: found "atuo", allowed: one of auto, manual, never; did you mean "auto"?',
+      'z.yaml:5:44: election.handBackAfter: found "5s", allowed: at least leaseDuration 6s, because nobody knows sooner whether a replica lives',
+    ],
+  },
+  {
     what: 'retries that would flood the API server',
     text: withMore('election: { retryPeriod: 10ms }'),
     says: [

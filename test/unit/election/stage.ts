@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import { sleep } from '../../../src/clock.ts';
+import type { HandBackSettings } from '../../../src/election/contest.ts';
 import { createElection, type Election } from '../../../src/election/election.ts';
 import { epochFloor, mayClaim } from '../../../src/election/epoch-floor.ts';
 import { EPOCH_ANNOTATION, LEADER_ANNOTATION, SET_LABEL } from '../../../src/election/names.ts';
@@ -39,6 +40,9 @@ export interface StartOptions {
   readonly homeZone?: string;
   readonly uid?: string;
   readonly log?: Logger;
+  readonly handBack?: HandBackSettings;
+  /** @defaultValue all of the stage's: those of its configuration */
+  readonly zones?: readonly string[];
   /** In every zone. */
   readonly witness?: Witness;
   /** Called with each term; when it returns, the term is given up. */
@@ -63,7 +67,7 @@ export class Stage {
     const link = goodLink();
     const client = this.cluster.client(link, clock);
     const metrics = electionMetrics(new Registry());
-    const { homeZone, uid, witness } = options;
+    const { homeZone, uid, witness, zones = this.zones } = options;
     const ofSet = { key: SET_LABEL, value: SET };
     const election = createElection({
       client,
@@ -71,12 +75,13 @@ export class Stage {
       namespace: 'default',
       replica: { name, ...(uid === undefined ? {} : { uid }), ...(homeZone === undefined ? {} : { homeZone }) },
       bootId: this.#random.uuid(),
-      zones: this.zones.map((zone) => ({
+      zones: zones.map((zone) => ({
         name: zone,
         nodeName: `node-${zone}`,
         ...(witness === undefined ? {} : { witness }),
       })),
       timing,
+      ...(options.handBack === undefined ? {} : { handBack: options.handBack }),
       leases: this.cluster.informer(LEASES, ofSet, link, clock),
       nodes: this.cluster.informer(NODES, ofSet, link, clock),
       clock,
@@ -99,7 +104,7 @@ export class Stage {
       }
     };
     const running = election.run(electionStop.signal, () => {});
-    const ended = Promise.all(this.zones.map(campaign)).then(() => {
+    const ended = Promise.all(zones.map(campaign)).then(() => {
       electionStop.abort();
       return running;
     });

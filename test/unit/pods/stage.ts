@@ -314,6 +314,8 @@ export function testTerm(epoch: number, holder = `replica-0_-_${epoch}`): TestTe
     lost,
     winding,
     mayAct: () => !term.over && !lost.signal.aborted,
+    handOver: () => {},
+    stay: () => {},
     remainingMs: () => (term.over ? 0 : 5_000),
     lose: () => {
       term.over = true;

@@ -51,6 +51,8 @@ function fakeTerm(epoch = 1, holder = 'replica-0') {
     signal: controller.signal,
     ending: NEVER,
     mayAct: () => state.may,
+    handOver: () => {},
+    stay: () => {},
     remainingMs: () => state.remainingMs,
     lose(end, detail, stands) {
       state.stands = stands;
