@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: `${import.meta.dirname}/..`,
     pool: 'forks',
+    globalSetup: `${import.meta.dirname}/programs.ts`,
     // Most of them wait most of the time.
     maxWorkers: 3,
     projects: [

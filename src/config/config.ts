@@ -1,5 +1,6 @@
 /** The configuration after loading: every default filled in, every duration in milliseconds, every path absolute. */
 import type { LogLevel } from '../log.ts';
+import type { RedisAddress } from '../redis/address.ts';
 
 export interface TaintConfig {
   readonly key: string;
@@ -17,6 +18,13 @@ export interface ZoneConfig {
   readonly capacity?: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly TaintConfig[];
+}
+
+export interface RedisConfig {
+  readonly servers: readonly RedisAddress[];
+  readonly keyPrefix: string;
+  readonly credentials: { readonly username?: string; readonly password?: string; readonly passwordFile?: string };
+  readonly tls: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
 }
 
 export interface Config {
@@ -42,6 +50,8 @@ export interface Config {
     readonly retryPeriodMs: number;
     readonly handBack: { readonly mode: 'auto' | 'manual' | 'never'; readonly afterMs: number };
   };
+  /** Undefined: nothing uses Redis. */
+  readonly redis?: RedisConfig;
   readonly kubelet: { readonly address: string; readonly port: number };
   readonly http: { readonly port: number };
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' };

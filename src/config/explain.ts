@@ -76,7 +76,9 @@ function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
   if (typeof value !== 'string') return `${JSON.stringify(value)} (a ${typeof value})`;
-  return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  // Somebody wrote the password into the address, which is one of the mistakes that are told.
+  const shown = value.replace(/(:\/\/)[^/]*@/g, '$1***@');
+  return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 77)}...` : shown);
 }
 
 export function valueAt(raw: unknown, path: Path): unknown {

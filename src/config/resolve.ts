@@ -1,6 +1,7 @@
 /** From a file that is right to the `Config` that the program works with: defaults that hang on others, units, paths. */
 import { dirname, join, resolve } from 'node:path';
-import type { Config, ZoneConfig } from './config.ts';
+import { parseRedisUrl, type RedisAddress } from '../redis/address.ts';
+import type { Config, RedisConfig, ZoneConfig } from './config.ts';
 import type { Variables } from './reference.ts';
 import type { ConfigFile } from './schema.ts';
 import { DNS_SUBDOMAIN, parseDuration } from './syntax.ts';
@@ -53,10 +54,37 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
       retryPeriodMs: milliseconds(election.retryPeriod),
       handBack: { mode: election.handBack, afterMs: milliseconds(election.handBackAfter) },
     },
+    ...defined('redis', redisConfig(data, base)),
     kubelet: data.kubelet,
     http: data.http,
     log: data.log,
   };
+}
+
+function redisConfig({ redis }: ConfigFile, base: string): RedisConfig | undefined {
+  if (redis === undefined) return undefined;
+  const path = (file: string | undefined): string | undefined => (file === undefined ? undefined : resolve(base, file));
+  return {
+    servers: redis.servers.map(redisAddress),
+    keyPrefix: redis.keyPrefix,
+    credentials: {
+      ...defined('username', redis.username),
+      ...defined('password', redis.password),
+      ...defined('passwordFile', path(redis.passwordFile)),
+    },
+    tls: {
+      ...defined('caFile', path(redis.tls.caFile)),
+      ...defined('certFile', path(redis.tls.certFile)),
+      ...defined('keyFile', path(redis.tls.keyFile)),
+    },
+  };
+}
+
+/** The schema has checked it. */
+function redisAddress(url: string): RedisAddress {
+  const address = parseRedisUrl(url);
+  if ('problem' in address) throw new Error(`found an address that was not checked, allowed: ${address.problem}`);
+  return address;
 }
 
 function zoneConfig(set: string, zone: ConfigFile['zones'][number], provider: ZoneConfig['provider']): ZoneConfig {

@@ -5,6 +5,7 @@
 import { isAbsolute } from 'node:path';
 import { safetyMarginMs } from '../election/right-to-act.ts';
 import { type Finding, valueAt, wrongValue } from './explain.ts';
+import { checkRedis } from './redis-rule.ts';
 import { DNS_LABEL, formatDuration, parseDuration } from './syntax.ts';
 
 /** Labels that say what a virtual node is; Zonelet sets them from other keys, or Kubernetes reads them. */
@@ -16,7 +17,7 @@ const OWN_LABELS: Readonly<Record<string, string>> = {
 
 /** `raw`: the file with its defaults not filled in. */
 export function checkRules(raw: unknown): Finding[] {
-  return [...checkElection(raw), ...checkZones(raw), ...checkHomeZone(raw), ...checkPorts(raw)];
+  return [...checkElection(raw), ...checkZones(raw), ...checkHomeZone(raw), ...checkPorts(raw), ...checkRedis(raw)];
 }
 
 function checkElection(raw: unknown): Finding[] {

@@ -7,6 +7,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { QUANTITY_SYNTAX, readQuantity } from '../quantity.ts';
+import { parseRedisUrl, REDIS_URL } from '../redis/address.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, DURATION, LABEL_VALUE, NODE_NAME, QUALIFIED_NAME, type Syntax } from './syntax.ts';
 
 export const API_VERSION = 'zonelet.dev/v1alpha1';
@@ -147,6 +148,58 @@ const election = z
   )
   .describe('How the leader of each zone is elected.');
 
+const A_FILE = 'the path of a file';
+const file = () => z.string({ error: A_FILE }).min(1, { error: A_FILE }).optional();
+const A_PREFIX = 'letters, digits, "-", "_", "." and ":", at most 64 characters';
+
+const redisUrl = z.string({ error: REDIS_URL }).superRefine((text, context) => {
+  const parsed = parseRedisUrl(text);
+  if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem });
+});
+
+const redis = z
+  .strictObject(
+    {
+      servers: z
+        .array(redisUrl, { error: 'a list of Redis servers' })
+        .min(1, { error: 'a list of at least one Redis server' })
+        .describe('The Redis servers, `redis://HOST:PORT` or `rediss://HOST:PORT` for TLS, independent of each other.'),
+      keyPrefix: z
+        .string({ error: A_PREFIX })
+        .regex(/^[A-Za-z0-9._:-]{1,64}$/, { error: A_PREFIX })
+        .default('zonelet')
+        .describe('What all keys and channels begin with: `<keyPrefix>:{<set>/<zone>}:...`.'),
+      username: z
+        .string({ error: 'text: the name of an ACL user' })
+        .min(1, { error: 'text: the name of an ACL user' })
+        .optional()
+        .describe("ACL user. Default: Redis' own, `default`."),
+      password: z
+        .string({ error: 'text' })
+        .min(1, { error: 'text' })
+        .optional()
+        .describe(
+          'Password; best a reference to an environment variable, so that it is not in the file. Default: none.',
+        ),
+      passwordFile: file().describe(
+        'Path of a file with the password, relative to this file; read at every connect, so that a rotated one is taken. Default: none.',
+      ),
+      tls: z
+        .strictObject(
+          {
+            caFile: file().describe('CA certificates that the servers are checked against. Default: those of Node.'),
+            certFile: file().describe("This replica's client certificate. Default: none."),
+            keyFile: file().describe('The key of that certificate. Default: none.'),
+          },
+          { error: A_MAP },
+        )
+        .prefault({})
+        .describe('PEM files for `rediss://` servers, relative to this file.'),
+    },
+    { error: A_MAP },
+  )
+  .describe('Redis, for what is configured to use it; without it nothing of it is even loaded.');
+
 const kubelet = z
   .strictObject(
     {
@@ -212,6 +265,7 @@ export const schema = z
         .min(1, { error: 'a list of at least one zone' })
         .describe('The availability zones: one virtual node and one backend each.'),
       election: election.prefault({}),
+      redis: redis.optional(),
       kubelet: kubelet.prefault({}),
       http: http.prefault({}),
       log: log.prefault({}),

@@ -7,6 +7,7 @@ import { type NodeMetrics, nodeMetrics } from './node.ts';
 import { type PodMetrics, podMetrics } from './pods.ts';
 import { type ProviderMetrics, providerMetrics } from './provider.ts';
 import { type QueueMetrics, queueMetrics } from './queue.ts';
+import { type RedisMetrics, redisMetrics } from './redis.ts';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -17,6 +18,7 @@ export interface Metrics {
   readonly pods: PodMetrics;
   readonly provider: ProviderMetrics;
   readonly kubelet: KubeletMetrics;
+  readonly redis: RedisMetrics;
 }
 
 export interface MetricsOptions {
@@ -45,5 +47,6 @@ export function createMetrics(options: MetricsOptions): Metrics {
     pods: podMetrics(registry),
     provider: providerMetrics(registry),
     kubelet: kubeletMetrics(registry),
+    redis: redisMetrics(registry),
   };
 }

@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const LAYERS: readonly (readonly string[])[] = [
   ['(root)'],
   ['metrics'],
-  ['kube'],
+  ['kube', 'redis'],
   ['election', 'state'],
   ['provider', 'config', 'fence'],
   ['node', 'pods', 'kubelet'],

@@ -194,3 +194,34 @@ describe('references to the environment', () => {
     expect((await load(`${LEAST}# \${NOT_SET}\n`)).set).toBe('demo');
   });
 });
+
+describe('Redis', () => {
+  it('with addresses taken apart, paths made absolute, and the password from the environment', async () => {
+    const text = `${LEAST}redis:
+  servers: ["redis://a", "rediss://b.example:7000", "redis://[::1]:6380"]
+  keyPrefix: mine
+  username: zonelet
+  password: \${REDIS_PASSWORD}
+  tls: { caFile: ca.pem }
+`;
+    expect((await load(text, { REDIS_PASSWORD: 'geheim' })).redis).toEqual({
+      servers: [
+        { name: 'redis://a:6379', host: 'a', port: 6379, tls: false },
+        { name: 'rediss://b.example:7000', host: 'b.example', port: 7000, tls: true },
+        { name: 'redis://[::1]:6380', host: '::1', port: 6380, tls: false },
+      ],
+      keyPrefix: 'mine',
+      credentials: { username: 'zonelet', password: 'geheim' },
+      tls: { caFile: join(folder, 'ca.pem') },
+    });
+    const byFile = `${LEAST}redis: { servers: ["redis://a"], passwordFile: secrets/redis }\n`;
+    expect((await load(byFile)).redis).toMatchObject({
+      keyPrefix: 'zonelet',
+      credentials: { passwordFile: join(folder, 'secrets/redis') },
+    });
+  });
+
+  it('is absent where nobody asks for it', async () => {
+    expect((await load(LEAST)).redis).toBe(undefined);
+  });
+});

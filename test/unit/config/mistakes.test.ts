@@ -52,7 +52,7 @@ const QUANTITY =
 const PORT = 'a port: a whole number from 0 to 65535';
 const LABEL =
   'a DNS label: lower-case letters, digits and "-", first and last a letter or digit, at most 63 characters';
-const KNOWN = 'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, kubelet, http, log';
+const KNOWN = 'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, kubelet, http, log';
 const DURATION = 'a duration with its units: 6s, 500ms, 1m30s (h, m, s and ms are known)';
 const QUALIFIED =
   'a name of letters, digits, "-", "_" and ".", at most 63 characters, perhaps after a DNS name and "/" (example.com/name)';
@@ -244,11 +244,11 @@ check('single values', [
   },
   {
     what: 'one of a few words',
-    text: withMore('log: { level: wran, format: xml }\nelection: { by: redis }'),
+    text: withMore('log: { level: wran, format: xml }\nelection: { by: etcd }'),
     says: [
       'z.yaml:5:15: log.level: found "wran", allowed: one of debug, info, warn, error; did you mean "warn"?',
       'z.yaml:5:29: log.format: found "xml", allowed: one of json, text',
-      'z.yaml:6:17: election.by: found "redis", allowed: "lease"',
+      'z.yaml:6:17: election.by: found "etcd", allowed: "lease"',
     ],
   },
   {
@@ -446,3 +446,42 @@ describe('a host whose name is no name for a replica', () => {
     await expect(load).rejects.toThrow('replica.name: missing; allowed: a DNS name');
   });
 });
+
+const URL_FORM = 'redis://HOST:PORT, or rediss://HOST:PORT for TLS';
+
+check('Redis', [
+  {
+    what: 'servers that are none, twice, or have what belongs elsewhere',
+    text: withMore(`redis:
+  servers:
+    - http://a
+    - redis://user:geheim@b:6379
+    - redis://c/3
+    - redis-sentinel://d:26379
+    - redis://e
+    - redis://e:6379`),
+    says: [
+      `z.yaml:7:7: redis.servers[0]: found "http://a", allowed: ${URL_FORM}`,
+      `z.yaml:8:7: redis.servers[1]: found "redis://***@b:6379", allowed: ${URL_FORM}, without user and password: they go to redis.username, redis.password or redis.passwordFile`,
+      `z.yaml:9:7: redis.servers[2]: found "redis://c/3", allowed: ${URL_FORM}, without a database number: redis.keyPrefix keeps sets apart`,
+      `z.yaml:10:7: redis.servers[3]: found "redis-sentinel://d:26379", allowed: ${URL_FORM}; Sentinel is not supported, because a failover to an asynchronous replica loses writes that were acknowledged`,
+      'z.yaml:12:7: redis.servers[5]: the same server as servers[4]',
+    ],
+  },
+  {
+    what: 'two passwords, half a client certificate, a prefix with a brace',
+    text: withMore(
+      'redis: { servers: ["redis://a"], password: geheim, passwordFile: p, keyPrefix: "a{b}", tls: { certFile: c } }',
+    ),
+    says: [
+      'z.yaml:5:66: redis.passwordFile: stands beside redis.password, allowed: one of the two',
+      'z.yaml:5:80: redis.keyPrefix: found "a{b}", allowed: letters, digits, "-", "_", "." and ":", at most 64 characters',
+      'z.yaml:5:93: redis.tls: has one of certFile and keyFile, allowed: both or none',
+    ],
+  },
+  {
+    what: 'a password that is no text is not shown',
+    text: withMore('redis: { servers: ["redis://a"], password: 12345678 }'),
+    says: ['z.yaml:5:44: redis.password: found a value that is not shown here, allowed: text; in quotes it is text'],
+  },
+]);
