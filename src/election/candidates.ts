@@ -11,9 +11,11 @@ import { LEASES } from '../kube/resources.ts';
 import type { Lease } from '../kube/types.ts';
 import { aborted } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
+import { type BackendSight, type BackendSights, isCutOff, readSights, writeSights } from './backend-sight.ts';
 import { createBell } from './bell.ts';
 import { type Contender, isCandidateFor, ranked } from './eligibility.ts';
 import {
+  BACKENDS_ANNOTATION,
   CAMPAIGNS_ANNOTATION,
   candidateLeasePrefix,
   DRAINING_ANNOTATION,
@@ -71,10 +73,12 @@ export interface Candidates {
   gave(zone: string, to: string): void;
   /** Calls back when another replica's Lease changes or goes. Returns its removal. */
   subscribe(callback: () => void): () => void;
+  /** Tells the others what this replica sees of the zone's backend. */
+  sees(zone: string, sight: BackendSight): void;
   /** This replica leads the zone from now on, or no longer. */
   leads(zone: string, leading: boolean): void;
   isHome(zone: string): boolean;
-  /** Whether another replica that prefers this zone was heard of within a lease's time. */
+  /** Whether another replica that prefers this zone, and is not cut off from it, was heard of within a lease's time. */
   homeSeen(zone: string): boolean;
   /** How many living replicas come before this one for the zone. `preferHome` @defaultValue true */
   rank(zone: string, former: Former | undefined, preferHome?: boolean): number;
@@ -90,13 +94,17 @@ export interface Living extends Contender {
   readonly ready: boolean;
   /** For how long it has lived without a gap and without draining. */
   readonly healthyMs: number;
+  /** How long ago it was cut off from a zone's backend, for those that it has been cut off from. */
+  readonly cutOffMs: ReadonlyMap<string, number>;
 }
 
-interface Candidate extends Omit<Living, 'ready' | 'healthyMs'> {
+interface Candidate extends Omit<Living, 'ready' | 'healthyMs' | 'cutOffMs'> {
   readonly version: string;
   /** Times are those of `contactTime`. */
   readonly beatAt: number;
   readonly healthySince: number;
+  /** When it last said that it is cut off, by zone. */
+  readonly cutOffAt: ReadonlyMap<string, number>;
   /** Seen to change: one that is only there may be the remains of a dead replica. */
   readonly alive: boolean;
 }
@@ -116,6 +124,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   const beatMs = Math.min(MAX_BEAT_MS, leaseDurationMs / 3);
   const others = new Map<string, Candidate>();
   const zones = new Set<string>();
+  const backends = new Map<string, BackendSight>();
   const campaignsFor = new Set(options.campaignsFor);
   const given = new Map<string, { readonly to: string; readonly at: number }>();
   let draining: string | undefined;
@@ -158,6 +167,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     const leading = listed(annotations[ZONES_ANNOTATION]);
     const reason = annotations[DRAINING_ANNOTATION];
     const goesOn = known?.holder === beatHolder && now - known.beatAt < leaseDurationMs;
+    const sights = readSights(annotations[BACKENDS_ANNOTATION]);
     if (!goesOn || known.zones.join() !== leading.join() || known.draining !== (reason !== undefined)) {
       changedAt = clock.monotonic();
     }
@@ -171,6 +181,8 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       zonesHeld: leading.length,
       campaignsFor: candidateFor === undefined ? undefined : listed(candidateFor),
       draining: reason !== undefined,
+      backends: sights,
+      cutOffAt: cutOffTimes(goesOn ? known.cutOffAt : undefined, sights, now),
       version,
       beatAt: now,
       healthySince: goesOn && !known.draining ? known.healthySince : now,
@@ -195,7 +207,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
 
   const heard = (): Candidate[] => [...others.values()].filter((other) => heardWithin(other, leaseDurationMs));
 
-  function described({ version: _version, beatAt, healthySince, alive, ...other }: Candidate): Living {
+  function described({ version: _version, beatAt, healthySince, cutOffAt, alive, ...other }: Candidate): Living {
     const now = clock.monotonic();
     let { zonesHeld } = other;
     for (const [zone, { to, at }] of given)
@@ -205,6 +217,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       zonesHeld,
       ready: alive && contactTime() - beatAt < 2.5 * beatMs,
       healthyMs: contactTime() - healthySince,
+      cutOffMs: new Map([...cutOffAt].map(([zone, at]) => [zone, contactTime() - at])),
     };
   }
 
@@ -215,6 +228,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     zonesHeld: zones.size,
     campaignsFor: [...campaignsFor],
     draining: draining !== undefined,
+    backends,
   });
 
   async function beat(signal: AbortSignal): Promise<void> {
@@ -360,6 +374,14 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       return () => subscribers.delete(callback);
     },
 
+    sees(zone, sight) {
+      const before = backends.get(zone);
+      backends.set(zone, sight);
+      // The words change all the time, and are not worth a write by themselves.
+      if (before?.state === sight.state) return;
+      tell(BACKENDS_ANNOTATION, writeSights(backends));
+    },
+
     leads(zone, leading) {
       if (leading) zones.add(zone);
       else zones.delete(zone);
@@ -369,7 +391,10 @@ export function createCandidates(options: CandidatesOptions): Candidates {
 
     isHome: (zone) => homeZone === zone,
 
-    homeSeen: (zone) => heard().some((other) => other.homeZone === zone && isCandidateFor(other, zone)),
+    homeSeen: (zone) =>
+      heard().some(
+        (other) => other.homeZone === zone && isCandidateFor(other, zone) && !isCutOff(other.backends, zone),
+      ),
 
     rank(zone, former, preferHome = true) {
       const living = heard().filter((other) => {
@@ -384,6 +409,16 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       return ranked<Contender>(zone, [...living.map(described), own], preferHome).indexOf(own);
     },
   };
+}
+
+function cutOffTimes(
+  before: ReadonlyMap<string, number> | undefined,
+  sights: BackendSights,
+  now: number,
+): ReadonlyMap<string, number> {
+  const times = new Map(before);
+  for (const zone of sights.keys()) if (isCutOff(sights, zone)) times.set(zone, now);
+  return times;
 }
 
 /** Names separated by commas. */

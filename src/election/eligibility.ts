@@ -3,6 +3,7 @@
  * else here is preference: when replicas see different things, the worst is that a zone goes to the second best.
  */
 import { createHash } from 'node:crypto';
+import { type BackendSights, isCutOff } from './backend-sight.ts';
 import { isEarlierBoot } from './identity.ts';
 import type { Sighting } from './observer.ts';
 import type { Proof, ProofKind } from './witness.ts';
@@ -24,23 +25,31 @@ export interface Contender {
   readonly campaignsFor: readonly string[] | undefined;
   /** It gives its zones away and wants none. */
   readonly draining: boolean;
+  /** What it sees of the zones' backends. */
+  readonly backends: BackendSights;
 }
 
 export function isCandidateFor({ campaignsFor }: Pick<Contender, 'campaignsFor'>, zone: string): boolean {
   return campaignsFor?.includes(zone) ?? true;
 }
 
-/** Best first: not draining, at home, then who leads fewest zones, then by a hash that every replica computes alike. */
+/**
+ * Best first: not draining, not cut off from the zone's backend, at home, then who leads fewest zones, then by a hash that
+ * every replica computes alike.
+ */
 export function ranked<T extends Contender>(zone: string, contenders: readonly T[], preferHome = true): T[] {
-  const key = (of: T): readonly [number, number, number, string] => [
+  const key = (of: T): readonly [number, number, number, number, string] => [
     of.draining ? 1 : 0,
+    isCutOff(of.backends, zone) ? 1 : 0,
     preferHome && of.homeZone === zone ? 0 : 1,
     of.zonesHeld,
     createHash('sha256').update(`${zone}/${of.name}`).digest('hex'),
   ];
   return contenders
     .map((contender) => ({ contender, key: key(contender) }))
-    .sort(({ key: a }, { key: b }) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || (a[3] < b[3] ? -1 : 1))
+    .sort(
+      ({ key: a }, { key: b }) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || a[3] - b[3] || (a[4] < b[4] ? -1 : 1),
+    )
     .map(({ contender }) => contender);
 }
 
@@ -53,7 +62,8 @@ export function nextLeader(
   const eligible = others.filter((other) => other.ready && isCandidateFor(other, zone));
   const [first] = ranked(zone, eligible, preferHome);
   if (first === undefined) return undefined;
-  const why = first.draining ? 'last resort' : preferHome && first.homeZone === zone ? 'home' : 'fewest zones';
+  const unfit = first.draining || isCutOff(first.backends, zone);
+  const why = unfit ? 'last resort' : preferHome && first.homeZone === zone ? 'home' : 'fewest zones';
   return { name: first.name, why };
 }
 

@@ -1,10 +1,11 @@
 /**
- * When a leader that is alive and well gives a zone to another replica by itself: because it is draining, because the
- * zone's home replica is back, or because others lead fewer zones. Every move costs a change of leader, so each asks for
+ * When a leader that is alive gives a zone to another replica by itself: because it is draining, because it is cut off from
+ * the zone's backend and another is not, because the zone's home replica is back, or because others lead fewer zones. Every move costs a change of leader, so each asks for
  * a replica that has been healthy for a while, a term that has lasted for a while, and quiet after a move that did not last.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { isCutOff, reaches } from './backend-sight.ts';
 import type { Candidates, Living } from './candidates.ts';
 import type { HandBackSettings } from './contest.ts';
 import { isCandidateFor, ranked } from './eligibility.ts';
@@ -22,7 +23,7 @@ const DRAIN_AGAIN_MS = 5_000;
 
 export interface Move {
   readonly to: string;
-  readonly why: 'draining' | 'home' | 'spread';
+  readonly why: 'draining' | 'cut off from the backend' | 'home' | 'spread';
 }
 
 export interface HandBack {
@@ -65,9 +66,17 @@ export function createHandBack(
         if (next === undefined || now - handedAt < DRAIN_AGAIN_MS) return undefined;
         return { to: next.name, why: 'draining' };
       }
+      // Whoever does not reach the backend is no leader at all, wherever it was put.
+      if (isCutOff(candidates.self().backends, zone)) {
+        const able = takers().filter(({ backends }) => reaches(backends, zone));
+        const next = ranked(zone, able, settings.mode !== 'never')[0];
+        return next === undefined ? undefined : { to: next.name, why: 'cut off from the backend' };
+      }
       if (settings.mode !== 'auto' || stays || candidates.isHome(zone)) return undefined;
       if (now < notBefore || now - since < MIN_HOLD_MS) return undefined;
-      const healthy = takers().filter(({ healthyMs }) => healthyMs >= settings.afterMs);
+      const healthy = takers().filter(
+        ({ healthyMs, cutOffMs }) => Math.min(healthyMs, cutOffMs.get(zone) ?? healthyMs) >= settings.afterMs,
+      );
       const home = ranked(zone, healthy).find(({ homeZone }) => homeZone === zone);
       if (home !== undefined) return { to: home.name, why: 'home' };
       const to = surplusTaker(zone, candidates, healthy, now);

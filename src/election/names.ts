@@ -15,6 +15,8 @@ export const ZONES_ANNOTATION = 'zonelet.dev/zones';
 export const CAMPAIGNS_ANNOTATION = 'zonelet.dev/campaigns-for';
 /** On a candidate Lease: why the replica gives its zones away and takes none; without it, it does not. */
 export const DRAINING_ANNOTATION = 'zonelet.dev/draining';
+/** On a candidate Lease: what the replica sees of each zone's backend. */
+export const BACKENDS_ANNOTATION = 'zonelet.dev/backends';
 /** On a zone's Lease that was given up: the replica that it is meant for. */
 export const HAND_OVER_ANNOTATION = 'zonelet.dev/hand-over-to';
 

@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { type ApiMetrics, apiMetrics } from './api.ts';
 import { type ElectionMetrics, electionMetrics } from './election.ts';
+import { type HealthMetrics, healthMetrics } from './health.ts';
 import { type KubeletMetrics, kubeletMetrics } from './kubelet.ts';
 import { type NodeMetrics, nodeMetrics } from './node.ts';
 import { type PodMetrics, podMetrics } from './pods.ts';
@@ -14,6 +15,7 @@ export interface Metrics {
   readonly api: ApiMetrics;
   readonly queue: QueueMetrics;
   readonly election: ElectionMetrics;
+  readonly health: HealthMetrics;
   readonly node: NodeMetrics;
   readonly pods: PodMetrics;
   readonly provider: ProviderMetrics;
@@ -43,6 +45,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     api: apiMetrics(registry),
     queue: queueMetrics(registry),
     election: electionMetrics(registry),
+    health: healthMetrics(registry),
     node: nodeMetrics(registry),
     pods: podMetrics(registry),
     provider: providerMetrics(registry),

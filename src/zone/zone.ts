@@ -26,6 +26,7 @@ import type { Resources } from '../provider/contract.ts';
 import type { GuardedProvider } from '../provider/guard.ts';
 import type { StateStore } from '../state/contract.ts';
 import { countAllocation } from './allocation.ts';
+import type { ZoneHealth } from './health/health.ts';
 import { followZoneReports } from './zone-reports.ts';
 
 export interface ZoneOptions {
@@ -35,6 +36,7 @@ export interface ZoneOptions {
   readonly client: KubeClient;
   readonly campaign: Campaign;
   readonly provider: GuardedProvider;
+  readonly health: ZoneHealth;
   /** Pods bound to the zone's node. The caller runs it. */
   readonly pods: Informer<Pod>;
   /** Nodes of the set. The caller runs it. */
@@ -69,7 +71,7 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
   const { campaign, provider, log } = options;
   const reports = followZoneReports(provider);
   const life = new AbortController();
-  const following = reports.run(life.signal);
+  const following = Promise.all([options.health.run({ provider, reports }, life.signal), reports.run(life.signal)]);
   try {
     for await (const term of campaign.terms(signal)) {
       try {

@@ -12,6 +12,7 @@ import { SET_LABEL } from '../../node/names.ts';
 import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
+import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
@@ -21,6 +22,7 @@ import { prepareZone, type ZoneParts } from './zone-parts.ts';
 interface Facts {
   readonly owner: string;
   readonly election: Election;
+  readonly health: SetHealth;
   readonly kubeletPorts: readonly number[];
 }
 
@@ -92,7 +94,14 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
         metrics: metrics.election,
         log,
       });
-      facts = { owner, election, kubeletPorts: kubelets.ports };
+      const health = createSetHealth({
+        zones: config.zones.map(({ name }) => name),
+        replica: { name: config.replica.name, ...(homeZone === undefined ? {} : { homeZone }) },
+        candidates: election.candidates,
+        clock,
+        metrics: metrics.health,
+      });
+      facts = { owner, election, health, kubeletPorts: kubelets.ports };
       log.info(
         { homeZone, holder: election.holder, namespace: options.namespace, kubeletPorts: kubelets.ports },
         'takes part in the set',
@@ -164,6 +173,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 client,
                 campaign: known().election.campaign(zone.name),
                 provider,
+                health: known().health.zone(zone.name),
                 pods,
                 nodes,
                 state: kubernetesStateStore,

@@ -165,6 +165,7 @@ test('who comes next: the home replica, else who leads fewest zones; a draining 
     zonesHeld: 1,
     campaignsFor: undefined,
     draining: false,
+    backends: new Map(),
     ready: true,
     ...more,
   });
