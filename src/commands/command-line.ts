@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).status,
   },
   {
+    name: 'fence-policy',
+    summary: 'Print the policy with which the API server refuses what comes too late.',
+    load: async () => (await import('./fence-policy.ts')).fencePolicy,
+  },
+  {
     name: 'demo',
     summary: 'Show three zones, three replicas and a take-over, on this machine.',
     load: async () => (await import('./demo.ts')).demo,

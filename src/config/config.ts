@@ -52,6 +52,10 @@ export interface Config {
   };
   /** Undefined: nothing uses Redis. */
   readonly redis?: RedisConfig;
+  readonly fence: {
+    /** What a policy in the API server does with statuses of an epoch that is over; with `off` there is none. */
+    readonly admissionPolicy: 'off' | 'warn' | 'enforce';
+  };
   readonly kubelet: { readonly address: string; readonly port: number };
   readonly http: { readonly port: number };
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' };

@@ -55,6 +55,7 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
       handBack: { mode: election.handBack, afterMs: milliseconds(election.handBackAfter) },
     },
     ...defined('redis', redisConfig(data, base)),
+    fence: data.fence,
     kubelet: data.kubelet,
     http: data.http,
     log: data.log,

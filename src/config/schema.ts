@@ -199,6 +199,18 @@ const redis = z
     { error: A_MAP },
   )
   .describe('Redis, for what is configured to use it; without it nothing of it is even loaded.');
+const fence = z
+  .strictObject(
+    {
+      admissionPolicy: oneOf('off', 'warn', 'enforce')
+        .default('off')
+        .describe(
+          'Whether the API server itself compares epochs, by the policy that `zonelet fence-policy` prints: `warn` tells of a status that comes too late, `enforce` refuses it. Replicas then carry their epoch in every status. `off` needs no rights to install a policy, and costs nothing; `src/fence/README.md` says what is guaranteed then.',
+        ),
+    },
+    { error: A_MAP },
+  )
+  .describe('What keeps a leader that is one no longer from changing anything.');
 
 const kubelet = z
   .strictObject(
@@ -266,6 +278,7 @@ export const schema = z
         .describe('The availability zones: one virtual node and one backend each.'),
       election: election.prefault({}),
       redis: redis.optional(),
+      fence: fence.prefault({}),
       kubelet: kubelet.prefault({}),
       http: http.prefault({}),
       log: log.prefault({}),

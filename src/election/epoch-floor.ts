@@ -6,15 +6,24 @@ import { hasCode } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Informer } from '../kube/informer.ts';
 import { NODES } from '../kube/resources.ts';
-import type { Node } from '../kube/types.ts';
-import { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION } from './names.ts';
+import type { KubeObject, Node } from '../kube/types.ts';
+import { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION, WRITER_EPOCH_ANNOTATION } from './names.ts';
 
 /** Lease.spec.leaseTransitions, which carries the epoch too, is an int32. */
 export const MAX_EPOCH = 2 ** 31 - 2;
 
 /** The epoch that is written on the Node; undefined when there is none, or none that could be true. */
 export function epochFloor(node: Node | undefined): number | undefined {
-  const text = node?.metadata?.annotations?.[EPOCH_ANNOTATION];
+  return epochIn(node, EPOCH_ANNOTATION);
+}
+
+/** The epoch of the term that wrote the object's status last; undefined where none is carried. */
+export function writerEpoch(object: KubeObject): number | undefined {
+  return epochIn(object, WRITER_EPOCH_ANNOTATION);
+}
+
+function epochIn(object: KubeObject | undefined, annotation: string): number | undefined {
+  const text = object?.metadata?.annotations?.[annotation];
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
   const epoch = Number(text);
   return epoch <= MAX_EPOCH ? epoch : undefined;

@@ -3,6 +3,8 @@
 export const SET_LABEL = 'zonelet.dev/set';
 /** On a Node: highest epoch that was claimed for the zone, the floor below which no leader may write. */
 export const EPOCH_ANNOTATION = 'zonelet.dev/epoch';
+/** On a Node or a pod: epoch of the term that wrote its status last; carried only where a policy compares it. */
+export const WRITER_EPOCH_ANNOTATION = 'zonelet.dev/writer-epoch';
 /** On a Node: holder of that epoch. */
 export const LEADER_ANNOTATION = 'zonelet.dev/leader';
 /** On a Node: which election the set uses; a replica configured otherwise does not campaign. */

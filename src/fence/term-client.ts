@@ -6,24 +6,35 @@
  * - No request lasts longer than the right to act, and losing the term aborts it.
  * - Patches and deletions name the UID and the resourceVersion that they were decided upon. A PUT carries them in the
  *   object, and a creation needs none: the name is free or it is not.
+ * - Where a policy in the API server compares epochs (`admission-policy.ts`), statuses carry the term's.
  */
+import { epochFloor, writerEpoch } from '../election/epoch-floor.ts';
+import { WRITER_EPOCH_ANNOTATION } from '../election/names.ts';
 import { assertMayAct, type Term } from '../election/term.ts';
 import { hasCode, ZoneletError } from '../errors.ts';
 import type { CallOptions, DeleteOptions, KubeClient, ObjectName, Patch, WriteOptions } from '../kube/client.ts';
-import type { Resource } from '../kube/resources.ts';
+import { NODES, type Resource } from '../kube/resources.ts';
 import type { KubeObject } from '../kube/types.ts';
 
 export interface TermClientOptions {
   readonly client: KubeClient;
   readonly term: Term;
-  /** Told of every write that was given up because the term is over. */
-  readonly onFenced?: () => void;
+  /** Told of every write that came too late: it was not sent, or the API server's policy refused it. */
+  readonly onFenced?: (by: 'self' | 'api-server') => void;
+  /**
+   * Name of the zone's Node, where a policy compares epochs: statuses carry the term's, and a refusal is looked into there.
+   * @defaultValue no policy does, and nothing is carried
+   */
+  readonly policyNode?: string;
 }
 
 /** A patch of what may be changed; the preconditions are added. */
 export interface TermPatch {
   readonly type: Exclude<Patch['type'], 'json'>;
-  readonly body: { readonly metadata?: object; readonly [field: string]: unknown };
+  readonly body: {
+    readonly metadata?: { readonly annotations?: Readonly<Record<string, string>>; readonly [field: string]: unknown };
+    readonly [field: string]: unknown;
+  };
 }
 
 export interface TermClient {
@@ -41,9 +52,10 @@ export interface TermClient {
 }
 
 const TIMEOUT_MS = 10_000;
+const LOOK_TIMEOUT_MS = 3_000;
 
 export function createTermClient(options: TermClientOptions): TermClient {
-  const { client, term } = options;
+  const { client, term, policyNode, onFenced } = options;
 
   function bounded<O extends CallOptions>(given: O | undefined): O & CallOptions {
     const { signal, timeoutMs = TIMEOUT_MS } = given ?? {};
@@ -61,9 +73,41 @@ export function createTermClient(options: TermClientOptions): TermClient {
       assertMayAct(term);
       return await run();
     } catch (error) {
-      if (hasCode(error, 'Fenced')) options.onFenced?.();
+      if (hasCode(error, 'Fenced')) onFenced?.('self');
       throw error;
     }
+  }
+
+  /** As `write`, of a status where a policy compares epochs. Its refusal has the code of any other: what stands there tells. */
+  async function writeCompared<T extends KubeObject>(
+    node: string,
+    of: Resource<T>,
+    at: ObjectName,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await write(run);
+    } catch (error) {
+      if (!hasCode(error, 'Forbidden')) throw error;
+      const stands = await epochThatStands(node, of, at);
+      if (stands <= term.epoch) throw error;
+      onFenced?.('api-server');
+      term.lose('fenced', error.message, stands);
+      throw new ZoneletError('Fenced', error.message, { cause: error });
+    }
+  }
+
+  /** The higher of what the zone's Node and the object's last writer say; 0 when they cannot be read. */
+  async function epochThatStands(node: string, of: Resource<KubeObject>, at: ObjectName): Promise<number> {
+    const call = { signal: term.signal, timeoutMs: LOOK_TIMEOUT_MS };
+    const [claimed, written] = await Promise.allSettled([
+      client.get(NODES, { name: node }, call),
+      client.get(of, at, call),
+    ]);
+    return Math.max(
+      claimed.status === 'fulfilled' ? (epochFloor(claimed.value) ?? 0) : 0,
+      written.status === 'fulfilled' ? (writerEpoch(written.value) ?? 0) : 0,
+    );
   }
 
   return {
@@ -74,8 +118,11 @@ export function createTermClient(options: TermClientOptions): TermClient {
     },
     async patch(of, decidedOn, { type, body }, given) {
       const { at, uid, resourceVersion } = versionOf(of, decidedOn);
-      const patch = { type, body: { ...body, metadata: { ...body.metadata, uid, resourceVersion } } };
-      return await write(() => client.patch(of, at, patch, bounded(given)));
+      const compared = policyNode !== undefined && given?.subresource === 'status';
+      const annotations = { ...body.metadata?.annotations, [WRITER_EPOCH_ANNOTATION]: String(term.epoch) };
+      const metadata = { ...body.metadata, ...(compared ? { annotations } : {}), uid, resourceVersion };
+      const send = () => client.patch(of, at, { type, body: { ...body, metadata } }, bounded(given));
+      return await (compared ? writeCompared(policyNode, of, at, send) : write(send));
     },
     async delete(of, decidedOn, given) {
       const { at, uid, resourceVersion } = versionOf(of, decidedOn);

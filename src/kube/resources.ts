@@ -10,6 +10,7 @@ import type {
   Pod,
   ReplicaSet,
   Secret,
+  SelfSubjectReview,
   SubjectAccessReview,
   TokenReview,
 } from './types.ts';
@@ -49,6 +50,12 @@ export const TOKEN_REVIEWS: Resource<TokenReview> = resource(
   'authentication.k8s.io/v1',
   'tokenreviews',
   'TokenReview',
+  false,
+);
+export const SELF_SUBJECT_REVIEWS: Resource<SelfSubjectReview> = resource(
+  'authentication.k8s.io/v1',
+  'selfsubjectreviews',
+  'SelfSubjectReview',
   false,
 );
 export const SUBJECT_ACCESS_REVIEWS: Resource<SubjectAccessReview> = resource(

@@ -20,6 +20,7 @@ import type {
   V1PodStatus,
   V1ReplicaSet,
   V1Secret,
+  V1SelfSubjectReview,
   V1Status,
   V1SubjectAccessReview,
   V1Taint,
@@ -53,6 +54,7 @@ export type Namespace = Wire<V1Namespace>;
 export type Deployment = Wire<V1Deployment>;
 export type ReplicaSet = Wire<V1ReplicaSet>;
 export type Event = Wire<CoreV1Event>;
+export type SelfSubjectReview = Wire<V1SelfSubjectReview>;
 export type TokenReview = Wire<V1TokenReview>;
 export type SubjectAccessReview = Wire<V1SubjectAccessReview>;
 /** The API's own error object (`kind: Status`), not a pod's or node's status. */

@@ -10,7 +10,7 @@ const FAILURES = ['Unavailable', 'Ambiguous', 'Fenced'];
 
 export function beginZoneSeries(zone: string, { election, node, pods, provider, kubelet }: Metrics): void {
   election.takeover.zero({ zone });
-  for (const by of ['self', 'backend']) election.fenced.inc({ zone, by }, 0);
+  for (const by of ['self', 'backend', 'api-server']) election.fenced.inc({ zone, by }, 0);
   for (const outcome of ['ok', 'error']) node.heartbeats.inc({ zone, outcome }, 0);
   pods.startDuration.zero({ zone });
   for (const outcome of ['created', 'adopted']) pods.created.inc({ zone, outcome }, 0);

@@ -6,7 +6,7 @@ import { type Clock, sleep } from '../clock.ts';
 import { epochFloor, mayClaim } from '../election/epoch-floor.ts';
 import type { Term } from '../election/term.ts';
 import { hasCode, messageOf, ZoneletError } from '../errors.ts';
-import { createTermClient } from '../fence/term-client.ts';
+import type { TermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { NODES } from '../kube/resources.ts';
 import type { Node } from '../kube/types.ts';
@@ -17,8 +17,7 @@ export interface ClaimOptions {
   readonly identity: NodeIdentity;
   readonly term: Term;
   readonly client: KubeClient;
-  /** Told of every write that was given up because the term is over. */
-  readonly onFenced?: () => void;
+  readonly writes: TermClient;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -51,8 +50,7 @@ export async function claimNode(options: ClaimOptions): Promise<Node> {
 }
 
 async function attempt(options: ClaimOptions): Promise<Node> {
-  const { identity, term, client } = options;
-  const writes = createTermClient(options);
+  const { identity, term, client, writes } = options;
   const claim = { epoch: term.epoch, holder: term.holder };
   const call = { signal: term.signal, timeoutMs: 3_000 };
   const name = identity.nodeName;

@@ -4,9 +4,8 @@
  * whatever the wall clock of the replica that writes it says.
  */
 import { type Clock, sleep } from '../clock.ts';
-import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
-import { createTermClient } from '../fence/term-client.ts';
+import type { TermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { formatMicroTime, parseTime } from '../kube/micro-time.ts';
 import { LEASES } from '../kube/resources.ts';
@@ -25,12 +24,10 @@ const NAMESPACE = 'kube-node-lease';
 export interface HeartbeatOptions {
   readonly zone: string;
   readonly nodeName: string;
-  readonly term: Term;
   readonly client: KubeClient;
+  readonly writes: TermClient;
   readonly clock: Clock;
   readonly metrics: NodeMetrics;
-  /** Told of every write that was given up because the term is over. */
-  readonly onFenced?: () => void;
   readonly log: Logger;
   /** UID of the Node object, so that the Lease goes when the Node goes. */
   nodeUid(): string | undefined;
@@ -56,8 +53,7 @@ export async function runHeartbeat(options: HeartbeatOptions, signal: AbortSigna
 }
 
 async function renew(options: HeartbeatOptions, known: Lease | undefined, signal: AbortSignal): Promise<Lease> {
-  const { client, nodeName, clock } = options;
-  const writes = createTermClient(options);
+  const { client, writes, nodeName, clock } = options;
   const call = { lane: 'lease', timeoutMs: TIMEOUT_MS, signal } as const;
   let lease = known;
   if (lease === undefined) {

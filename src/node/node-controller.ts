@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Clock, sleep } from '../clock.ts';
 import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
-import { createTermClient } from '../fence/term-client.ts';
+import type { TermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -26,12 +26,11 @@ export interface NodeControllerOptions {
   readonly identity: NodeIdentity;
   readonly term: Term;
   readonly client: KubeClient;
+  readonly writes: TermClient;
   /** All Nodes of the set. */
   readonly nodes: Informer<Node>;
   readonly events: EventRecorder;
   readonly metrics: NodeMetrics;
-  /** Told of every write that was given up because the term is over. */
-  readonly onFenced?: () => void;
   readonly clock: Clock;
   readonly log: Logger;
   /** Address and port of this replica's kubelet API of the zone. */
@@ -85,8 +84,7 @@ async function keepStatus(
   signal: AbortSignal,
   adopt: (node: Node) => void,
 ): Promise<void> {
-  const { identity, nodes, clock, log } = options;
-  const writes = createTermClient(options);
+  const { identity, nodes, writes, clock, log } = options;
   let conflicts = 0;
   let node: Node = claimed;
   let written: { status: Node['status']; at: number } | undefined;

@@ -84,7 +84,17 @@ export function isOurs(node: Node, identity: NodeIdentity): boolean {
  * no longer wants goes, what it wants is there, everything that others wrote stays. A taint that an administrator
  * removed stays removed until the configuration changes. It is to be written upon `node` as it was read, and nothing else.
  */
-export function claimPatch(node: Node, identity: NodeIdentity, claim: Claim): { metadata: object; spec: object } {
+export function claimPatch(
+  node: Node,
+  identity: NodeIdentity,
+  claim: Claim,
+): {
+  readonly metadata: {
+    readonly labels: Readonly<Record<string, string | null>>;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+  readonly spec: { readonly taints?: Taint[]; readonly providerID?: string };
+} {
   const labels = nodeLabels(identity);
   const before = lastApplied(node);
   const dropped = before.labels.filter((key) => !(key in labels));

@@ -26,6 +26,8 @@ export interface PodControllerOptions {
   /** Pods of this node; kept warm from term to term. */
   readonly informer: Informer<Pod>;
   readonly client: KubeClient;
+  /** What is written to the API server goes through this. */
+  readonly writes: TermClient;
   /** Of this zone; mutations go through its term. */
   readonly provider: GuardedProvider;
   readonly state: StateStore;
@@ -44,8 +46,6 @@ export interface PodControllerOptions {
   readonly workers?: number;
   /** Time for what is under way when the term is to end, in milliseconds. @defaultValue 300: a hand-over has to stay below half a second. */
   readonly windDownMs?: number;
-  /** Told of every write to the API server that was given up because the term is over. */
-  readonly onFenced?: () => void;
   /** Told once when every pod of the zone is known: the backend's complete list was merged with the API's. */
   readonly onTakenOver?: (summary: TakeOver) => void;
 }
@@ -62,8 +62,6 @@ export interface TakeOver {
 
 export interface PodContext extends PodControllerOptions {
   readonly mutations: TermProvider;
-  /** What is written to the API server goes through this. */
-  readonly writes: TermClient;
   readonly references: References;
   readonly accounting: Accounting;
   readonly admission: Admission;

@@ -6,7 +6,6 @@
  */
 import { sleep } from '../clock.ts';
 import { hasCode, messageOf } from '../errors.ts';
-import { createTermClient } from '../fence/term-client.ts';
 import { keyOf } from '../kube/informer.ts';
 import type { Pod } from '../kube/types.ts';
 import { Accounting } from './accounting.ts';
@@ -91,12 +90,11 @@ export async function runPodController(options: PodControllerOptions): Promise<v
 }
 
 function contextOf(options: PodControllerOptions, signal: AbortSignal): PodContext {
-  const { queue, client, clock, provider, term, owner, zone, metrics, onFenced } = options;
+  const { queue, client, clock, provider, term, owner, zone, metrics } = options;
   let ticks = 0;
   return {
     ...options,
     mutations: provider.forTerm(term, owner),
-    writes: createTermClient({ client, term, ...(onFenced === undefined ? {} : { onFenced }) }),
     references: new References({ client, clock, signal, wake: (uid) => queue.add(uid) }),
     accounting: new Accounting(zone, clock, metrics),
     admission: new Admission(options.node ?? (() => undefined)),

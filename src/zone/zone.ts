@@ -11,6 +11,7 @@ import { parseHolder } from '../election/identity.ts';
 import type { Term } from '../election/term.ts';
 import type { ProofKind } from '../election/witness.ts';
 import { hasCode, messageOf } from '../errors.ts';
+import { createTermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
@@ -45,6 +46,8 @@ export interface ZoneOptions {
   readonly events: EventRecorder;
   /** Capacity by configuration. */
   readonly capacity: Resources | undefined;
+  /** Statuses carry the term's epoch, for a policy in the API server to compare. @defaultValue false */
+  readonly carryEpoch?: boolean;
   /** Where the API server reaches this replica's kubelet API of the zone. */
   readonly kubelet: { readonly address: string; readonly port: number };
   readonly version: string;
@@ -93,8 +96,13 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
   const { identity, client, clock, events, metrics, pods, provider, owner } = options;
   const zone = identity.zone;
   const log = options.log.child({ epoch: term.epoch });
-  const onFenced = (): void => metrics.election.fenced.inc({ zone, by: 'self' });
-  const node = await claimNode({ identity, term, client, clock, log, onFenced });
+  const writes = createTermClient({
+    client,
+    term,
+    onFenced: (by) => metrics.election.fenced.inc({ zone, by }),
+    ...(options.carryEpoch === true ? { policyNode: identity.nodeName } : {}),
+  });
+  const node = await claimNode({ identity, term, client, writes, clock, log });
   const claimed = clock.monotonic();
   const leaderlessMs = term.leaderlessMs === undefined ? undefined : term.leaderlessMs + claimed - term.since;
   if (leaderlessMs !== undefined) metrics.election.takeover.observe({ zone }, leaderlessMs / 1000);
@@ -115,10 +123,10 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       identity,
       term,
       client,
+      writes,
       nodes: options.nodes,
       events,
       metrics: metrics.node,
-      onFenced,
       clock,
       log,
       address: options.kubelet.address,
@@ -143,6 +151,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       owner,
       informer: pods,
       client,
+      writes,
       provider,
       state: options.state,
       events,
@@ -159,7 +168,6 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       log,
       hostIP: options.kubelet.address,
       node: () => options.nodes.get(identity.nodeName),
-      onFenced,
     });
   } finally {
     office.abort();

@@ -179,6 +179,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 state: kubernetesStateStore,
                 events,
                 capacity: zone.capacity,
+                carryEpoch: config.fence.admissionPolicy !== 'off',
                 kubelet: { address: config.kubelet.address, port: known().kubeletPorts[index] ?? 0 },
                 version: version(),
                 clock,

@@ -49,6 +49,7 @@ zones:
     labels: {}
     taints: [{ key: virtual-kubelet.io/provider, value: web, effect: NoSchedule }]
 election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, handBack: auto, handBackAfter: 60s }
+fence: { admissionPolicy: off }
 kubelet: { address: 127.0.0.1, port: 10250 }
 http: { port: 9090 }
 log: { level: info, format: json }
@@ -80,6 +81,7 @@ describe('a configuration', () => {
         retryPeriodMs: 1000,
         handBack: { mode: 'auto', afterMs: 60_000 },
       },
+      fence: { admissionPolicy: 'off' },
       kubelet: { address: '127.0.0.1', port: 10250 },
       http: { port: 9090 },
       log: { level: 'info', format: 'json' },

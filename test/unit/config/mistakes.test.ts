@@ -52,7 +52,8 @@ const QUANTITY =
 const PORT = 'a port: a whole number from 0 to 65535';
 const LABEL =
   'a DNS label: lower-case letters, digits and "-", first and last a letter or digit, at most 63 characters';
-const KNOWN = 'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, kubelet, http, log';
+const KNOWN =
+  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, kubelet, http, log';
 const DURATION = 'a duration with its units: 6s, 500ms, 1m30s (h, m, s and ms are known)';
 const QUALIFIED =
   'a name of letters, digits, "-", "_" and ".", at most 63 characters, perhaps after a DNS name and "/" (example.com/name)';

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { EPOCH_ANNOTATION, WRITER_EPOCH_ANNOTATION } from '../../../src/election/names.ts';
 import { createTermClient } from '../../../src/fence/term-client.ts';
-import type { CallOptions, KubeClient } from '../../../src/kube/client.ts';
-import { CONFIG_MAPS } from '../../../src/kube/resources.ts';
-import { startCluster } from '../local-cluster/cluster.ts';
+import { ApiError, type CallOptions, type KubeClient } from '../../../src/kube/client.ts';
+import { CONFIG_MAPS, NODES, PODS } from '../../../src/kube/resources.ts';
+import { pod, startCluster } from '../local-cluster/cluster.ts';
 import { testTerm } from '../pods/stage.ts';
 
 const AT = { namespace: 'default', name: 'note' };
@@ -99,5 +100,80 @@ describe('what a leader writes', () => {
     await expect(writes.patch(CONFIG_MAPS, { ...note, metadata }, PATCH)).rejects.toMatchObject({ code: 'Internal' });
     await expect(writes.replace(CONFIG_MAPS, { ...note, metadata })).rejects.toMatchObject({ code: 'Internal' });
     await expect(writes.delete(CONFIG_MAPS, { ...note, metadata })).rejects.toMatchObject({ code: 'Internal' });
+  });
+});
+
+describe('where a policy in the API server compares epochs', () => {
+  const STATUS = { type: 'merge', body: { status: { message: 'said' } } } as const;
+
+  /** A pod on a Node, and an API server that lets this leader write no status. */
+  async function compared(epochs: { readonly claimed: number; readonly written: number }, own: number) {
+    const { client } = startCluster();
+    await client.create(NODES, {
+      metadata: { name: 'node-a', annotations: { [EPOCH_ANNOTATION]: String(epochs.claimed) } },
+    });
+    const made = await client.create(PODS, pod('a'));
+    const at = { namespace: 'default', name: 'a' };
+    const body = { metadata: { annotations: { [WRITER_EPOCH_ANNOTATION]: String(epochs.written), other: 'kept' } } };
+    const stored = await client.patch(PODS, at, { type: 'merge', body });
+    const term = testTerm(own);
+    const lost: (number | undefined)[] = [];
+    const watched = { ...term, lose: (...[, , stands]: Parameters<typeof term.lose>) => void lost.push(stands) };
+    const by: string[] = [];
+    const options = { term: watched, policyNode: 'node-a', onFenced: (who: string) => void by.push(who) };
+    const refusing: KubeClient = {
+      ...client,
+      patch: () => Promise.reject(new ApiError('Forbidden', 403, { message: 'denied', reason: 'Forbidden' })),
+    };
+    return {
+      made,
+      pod: stored,
+      by,
+      lost,
+      writes: createTermClient({ ...options, client }),
+      refused: createTermClient({ ...options, client: refusing }),
+    };
+  }
+
+  test('a status carries the epoch beside what else it says; nothing else does', async () => {
+    const { pod: stored, writes } = await compared({ claimed: 7, written: 6 }, 7);
+    const riding = { ...STATUS, body: { ...STATUS.body, metadata: { annotations: { 'zonelet.dev/record': '{}' } } } };
+    const written = await writes.patch(PODS, stored, riding, { subresource: 'status' });
+    expect(written.metadata?.annotations).toEqual({
+      [WRITER_EPOCH_ANNOTATION]: '7',
+      'zonelet.dev/record': '{}',
+      other: 'kept',
+    });
+    const labelled = await writes.patch(PODS, written, { type: 'merge', body: { metadata: { labels: { a: 'b' } } } });
+    expect(labelled.metadata?.annotations).toEqual(written.metadata?.annotations);
+  });
+
+  test('without one nothing is carried', async () => {
+    const { client } = startCluster();
+    const made = await client.create(PODS, pod('a'));
+    const writes = createTermClient({ client, term: testTerm(7) });
+    const written = await writes.patch(PODS, made, STATUS, { subresource: 'status' });
+    expect(written.metadata?.annotations).toBeUndefined();
+  });
+
+  test.each([
+    ['the Node', { claimed: 9, written: 7 }, 9],
+    ['the last writer of the pod, as when Node and Lease were lost', { claimed: 7, written: 8 }, 8],
+  ])(
+    'a refusal where %s stands higher ends the term, and the next one begins above that',
+    async (_, epochs, stands) => {
+      const { pod: stored, refused, by, lost } = await compared(epochs, 7);
+      const write = refused.patch(PODS, stored, STATUS, { subresource: 'status' });
+      await expect(write).rejects.toMatchObject({ code: 'Fenced', message: 'denied' });
+      expect(lost).toEqual([stands]);
+      expect(by).toEqual(['api-server']);
+    },
+  );
+
+  test('a refusal for any other reason is what it is', async () => {
+    const { pod: stored, refused, by, lost } = await compared({ claimed: 7, written: 7 }, 7);
+    const write = refused.patch(PODS, stored, STATUS, { subresource: 'status' });
+    await expect(write).rejects.toMatchObject({ code: 'Forbidden' });
+    expect([lost, by]).toEqual([[], []]);
   });
 });

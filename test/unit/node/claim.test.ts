@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { EPOCH_ANNOTATION } from '../../../src/election/names.ts';
+import { createTermClient } from '../../../src/fence/term-client.ts';
 import { NODES } from '../../../src/kube/resources.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { claimNode } from '../../../src/node/claim.ts';
@@ -25,7 +26,17 @@ describe('the claim of a Node', () => {
     const { client, clock } = startCluster();
     const claim = (epoch: number) => {
       const term = testTerm(epoch);
-      return { term, node: claimNode({ identity, term, client, clock, log: silentLogger }) };
+      return {
+        term,
+        node: claimNode({
+          identity,
+          term,
+          client,
+          writes: createTermClient({ client, term }),
+          clock,
+          log: silentLogger,
+        }),
+      };
     };
     await claim(3).node;
     await claim(5).node;
@@ -45,7 +56,14 @@ describe('the claim of a Node', () => {
       spec: { providerID: 'kind://docker/kind/worker' },
     });
     const term = testTerm(1);
-    const ended = claimNode({ identity, term, client, clock, log: silentLogger }).catch((error: unknown) => error);
+    const ended = claimNode({
+      identity,
+      term,
+      client,
+      writes: createTermClient({ client, term }),
+      clock,
+      log: silentLogger,
+    }).catch((error: unknown) => error);
     await clock.advance(60_000);
     term.winding.abort();
     await settle();

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
+import { createTermClient } from '../../../src/fence/term-client.ts';
 import { createInformer } from '../../../src/kube/informer.ts';
 import { NODES } from '../../../src/kube/resources.ts';
 import type { Node } from '../../../src/kube/types.ts';
@@ -37,7 +38,8 @@ async function keeping() {
   const metrics = apiMetrics(registry);
   const nodes = createInformer<Node>({ client, resource: NODES, selection: {}, clock, random, metrics, log });
   const term = testTerm(3, 'replica-0_-_one');
-  const claimed = await claimNode({ identity, term, client, clock, log });
+  const writes = createTermClient({ client, term });
+  const claimed = await claimNode({ identity, term, client, writes, clock, log });
   const watching = new AbortController();
   const followed = nodes.run(watching.signal);
   await settle();
@@ -49,6 +51,7 @@ async function keeping() {
       identity,
       term,
       client,
+      writes,
       nodes,
       events: { record: () => {} },
       metrics: nodeMetrics(registry),

@@ -5,6 +5,7 @@ import { createSimulatedBackend, createSimulatedProvider } from '../../../provid
 import type { Clock } from '../../../src/clock.ts';
 import type { Term } from '../../../src/election/term.ts';
 import type { ZoneletError } from '../../../src/errors.ts';
+import { createTermClient } from '../../../src/fence/term-client.ts';
 import { ApiError, type KubeClient } from '../../../src/kube/client.ts';
 import { type Informer, type InformerHandler, keyOf } from '../../../src/kube/informer.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
@@ -402,6 +403,7 @@ export function stage(options: StageOptions = {}) {
       owner: OWNER,
       informer,
       client,
+      writes: createTermClient({ client, term }),
       provider: spied,
       state: kubernetesStateStore,
       events: {
