@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).status,
   },
   {
+    name: 'handover',
+    summary: 'Give a zone to another replica, in good order.',
+    load: async () => (await import('./handover.ts')).handover,
+  },
+  {
     name: 'fence-policy',
     summary: 'Print the policy with which the API server refuses what comes too late.',
     load: async () => (await import('./fence-policy.ts')).fencePolicy,

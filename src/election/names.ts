@@ -21,6 +21,10 @@ export const DRAINING_ANNOTATION = 'zonelet.dev/draining';
 export const BACKENDS_ANNOTATION = 'zonelet.dev/backends';
 /** On a zone's Lease that was given up: the replica that it is meant for. */
 export const HAND_OVER_ANNOTATION = 'zonelet.dev/hand-over-to';
+/** On a Node: an operator asks the zone's leader to give the zone away (`hand-over-request.ts`). */
+export const HANDOVER_REQUEST_ANNOTATION = 'zonelet.dev/handover-to';
+/** On a Node: the answer to the last such request. */
+export const HANDOVER_OUTCOME_ANNOTATION = 'zonelet.dev/handover';
 
 export function zoneLeaseName(set: string, zone: string): string {
   return `zonelet-${set}-${zone}`;

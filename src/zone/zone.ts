@@ -7,6 +7,8 @@
  */
 import { type Clock, type Random, sleep } from '../clock.ts';
 import type { Campaign } from '../election/campaign.ts';
+import type { Candidates } from '../election/candidates.ts';
+import { putByHand } from '../election/hand-over-request.ts';
 import { parseHolder } from '../election/identity.ts';
 import type { Term } from '../election/term.ts';
 import type { ProofKind } from '../election/witness.ts';
@@ -27,6 +29,7 @@ import type { Resources } from '../provider/contract.ts';
 import type { GuardedProvider } from '../provider/guard.ts';
 import type { StateStore } from '../state/contract.ts';
 import { countAllocation } from './allocation.ts';
+import { answerHandOvers } from './hand-over-requests.ts';
 import type { ZoneHealth } from './health/health.ts';
 import { followZoneReports } from './zone-reports.ts';
 
@@ -36,6 +39,9 @@ export interface ZoneOptions {
   readonly owner: string;
   readonly client: KubeClient;
   readonly campaign: Campaign;
+  readonly candidates: Candidates;
+  /** Whether home counts where a leader chooses who comes next. */
+  readonly preferHome: boolean;
   readonly provider: GuardedProvider;
   readonly health: ZoneHealth;
   /** Pods bound to the zone's node. The caller runs it. */
@@ -115,6 +121,8 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
     `${parseHolder(term.holder)?.replica ?? term.holder} leads zone ${zone} with epoch ${term.epoch}${PROVED[term.proof ?? 'none']}.`,
   );
 
+  if (putByHand(node, term)) term.stay();
+
   // The Node is kept to the end of the term, also while the pods are being wound down.
   const office = new AbortController();
   const inOffice = AbortSignal.any([office.signal, term.signal]);
@@ -139,6 +147,23 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
     },
     node,
     inOffice,
+  );
+  const answering = answerHandOvers(
+    {
+      zone,
+      nodeName: identity.nodeName,
+      term,
+      client,
+      nodes: options.nodes,
+      candidates: options.candidates,
+      preferHome: options.preferHome,
+      events,
+      onFenced,
+      clock,
+      log,
+    },
+    // Whoever comes next answers what is asked from now on.
+    AbortSignal.any([inOffice, term.ending]),
   );
   using _allocation = countAllocation(zone, pods, clock, metrics.node);
   try {
@@ -171,7 +196,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
     });
   } finally {
     office.abort();
-    await keeping;
+    await Promise.all([keeping, answering]);
   }
 }
 

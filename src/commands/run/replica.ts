@@ -172,6 +172,8 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 owner: known().owner,
                 client,
                 campaign: known().election.campaign(zone.name),
+                candidates: known().election.candidates,
+                preferHome: config.election.handBack.mode !== 'never',
                 provider,
                 health: known().health.zone(zone.name),
                 pods,

@@ -1,0 +1,66 @@
+/** The replicas of a set as their candidate Leases tell, read once, from outside. */
+import type { Clock } from '../../clock.ts';
+import {
+  CAMPAIGNS_ANNOTATION,
+  candidateLeasePrefix,
+  DRAINING_ANNOTATION,
+  SET_LABEL,
+  ZONES_ANNOTATION,
+} from '../../election/names.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { readAll } from '../../kube/consistent-list.ts';
+import { parseTime } from '../../kube/micro-time.ts';
+import { LEASES } from '../../kube/resources.ts';
+import type { Lease } from '../../kube/types.ts';
+
+export interface ReplicaView {
+  readonly name: string;
+  readonly holder: string;
+  readonly alive: boolean;
+  /** Milliseconds since it was last heard of, by its own clock. */
+  readonly silentMs: number;
+  /** The zones that it leads. */
+  readonly zones: readonly string[];
+  /** The zones that it campaigns for; undefined: it does not say. */
+  readonly campaignsFor: readonly string[] | undefined;
+  readonly draining: string | undefined;
+  readonly lease: Lease;
+}
+
+/** Clocks of this machine and of a replica may differ by so much before a living one is taken for dead. */
+const CLOCK_ALLOWANCE_MS = 2_000;
+
+export async function readReplicas(
+  client: KubeClient,
+  at: { readonly set: string; readonly namespace: string },
+  clock: Clock,
+): Promise<ReplicaView[]> {
+  const prefix = candidateLeasePrefix(at.set);
+  const selection = {
+    namespace: at.namespace,
+    labelSelector: `${SET_LABEL}=${at.set}`,
+  };
+  const { items } = await readAll<Lease>(client, LEASES, selection, (lease) => lease);
+  return items
+    .filter(({ metadata }) => metadata?.name?.startsWith(prefix) ?? false)
+    .map((lease) => view(lease, prefix, clock.now()))
+    .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+}
+
+function view(lease: Lease, prefix: string, nowMs: number): ReplicaView {
+  const { metadata, spec } = lease;
+  const { annotations = {}, name = '' } = metadata ?? {};
+  const silentMs = Math.max(0, nowMs - (parseTime(spec?.renewTime) ?? 0));
+  const listed = (text: string): string[] => text.split(',').filter((each) => each !== '');
+  const campaigns = annotations[CAMPAIGNS_ANNOTATION];
+  return {
+    name: name.slice(prefix.length),
+    holder: spec?.holderIdentity ?? '',
+    alive: silentMs < (spec?.leaseDurationSeconds ?? 0) * 1000 + CLOCK_ALLOWANCE_MS,
+    silentMs,
+    zones: listed(annotations[ZONES_ANNOTATION] ?? ''),
+    campaignsFor: campaigns === undefined ? undefined : listed(campaigns),
+    draining: annotations[DRAINING_ANNOTATION],
+    lease,
+  };
+}
