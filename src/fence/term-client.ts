@@ -32,7 +32,10 @@ export interface TermClientOptions {
 export interface TermPatch {
   readonly type: Exclude<Patch['type'], 'json'>;
   readonly body: {
-    readonly metadata?: { readonly annotations?: Readonly<Record<string, string>>; readonly [field: string]: unknown };
+    readonly metadata?: {
+      readonly annotations?: Readonly<Record<string, string | null>>;
+      readonly [field: string]: unknown;
+    };
     readonly [field: string]: unknown;
   };
 }

@@ -7,8 +7,7 @@ import { parseHolder } from '../election/identity.ts';
 import { HANDOVER_OUTCOME_ANNOTATION, HANDOVER_REQUEST_ANNOTATION } from '../election/names.ts';
 import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
-import { createTermClient } from '../fence/term-client.ts';
-import type { KubeClient } from '../kube/client.ts';
+import type { TermClient } from '../fence/term-client.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
 import { NODES } from '../kube/resources.ts';
@@ -19,14 +18,13 @@ export interface HandOverRequestsOptions {
   readonly zone: string;
   readonly nodeName: string;
   readonly term: Term;
-  readonly client: KubeClient;
+  readonly writes: TermClient;
   /** Nodes of the set. The caller runs it. */
   readonly nodes: Informer<Node>;
   readonly candidates: Candidates;
   /** Whether home counts where the leader chooses who comes next. */
   readonly preferHome: boolean;
   readonly events: EventRecorder;
-  readonly onFenced: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -67,7 +65,7 @@ export async function answerHandOvers(options: HandOverRequestsOptions, signal: 
 
 /** The answer is on the Node before anything is done: a leader that dies of it leaves no request behind. */
 async function answer(options: HandOverRequestsOptions, node: Node, signal: AbortSignal): Promise<void> {
-  const { zone, term, candidates, events, clock, log } = options;
+  const { zone, term, writes, candidates, events, clock, log } = options;
   const self = parseHolder(term.holder)?.replica ?? term.holder;
   const request = readRequest(node);
   if (request === undefined) return;
@@ -89,7 +87,6 @@ async function answer(options: HandOverRequestsOptions, node: Node, signal: Abor
     [HANDOVER_REQUEST_ANNOTATION]: null,
     [HANDOVER_OUTCOME_ANNOTATION]: outcome === null ? null : JSON.stringify(outcome),
   };
-  const writes = createTermClient(options);
   const patch = { type: 'merge', body: { metadata: { annotations } } } as const;
   await writes.patch(NODES, node, patch, { signal, timeoutMs: 3_000 });
   const about = { ...node, apiVersion: 'v1', kind: 'Node' };
