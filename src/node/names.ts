@@ -4,8 +4,11 @@ export { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION, SET_LABEL } f
 export const ZONE_LABEL = 'zonelet.dev/zone';
 /** What Zonelet itself last set of labels and taints, so that a later configuration can take it back and nothing else. */
 export const APPLIED_ANNOTATION = 'zonelet.dev/applied';
-/** Condition: what the zone's backend says of itself. */
+/** Condition: how the zone's backend is, as the replicas agree. */
 export const BACKEND_CONDITION = 'zonelet.dev/BackendReady';
+/** Taints: the backend runs what it has and takes no new pods; it is down for all replicas. */
+export const NO_NEW_PODS_TAINT = 'zonelet.dev/no-new-pods';
+export const BACKEND_DOWN_TAINT = 'zonelet.dev/backend-down';
 
 /** `spec.providerID` of the virtual node of a zone; also the proof that a Node object is ours. */
 export function providerId(set: string, zone: string): string {

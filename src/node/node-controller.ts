@@ -19,6 +19,8 @@ import type { Resources, ZoneReport } from '../provider/contract.ts';
 import { parseQuantity } from '../quantity.ts';
 import { claimNode } from './claim.ts';
 import { runHeartbeat } from './heartbeat.ts';
+import { BACKEND_CONDITION } from './names.ts';
+import { type NodeHealth, withHealthTaint } from './node-health.ts';
 import { bearsClaim, type NodeIdentity } from './node-object.ts';
 import { nodeStatus } from './node-status.ts';
 
@@ -42,8 +44,10 @@ export interface NodeControllerOptions {
   readonly capacity: Resources | undefined;
   /** The provider's last report. */
   report(): ZoneReport | undefined;
-  /** Calls back at every report; returns its removal. */
-  onReport(callback: () => void): () => void;
+  /** How the zone is, for a Node that says what this one says now. */
+  health(node: Node): NodeHealth;
+  /** Calls back whenever report or health may be another one; returns its removal. */
+  onNews(callback: () => void): () => void;
 }
 
 /** As the kubelet's nodeStatusReportFrequency: an unchanged status is written again after this, the Lease says the rest. */
@@ -88,6 +92,7 @@ async function keepStatus(
   let conflicts = 0;
   let node: Node = claimed;
   let written: { status: Node['status']; at: number } | undefined;
+  let tainted: NodeHealth['taint'] | undefined;
   let wake = (): void => {};
   let dirty = false;
   const poke = (): void => {
@@ -95,7 +100,7 @@ async function keepStatus(
     wake();
   };
   const unsubscribe = [
-    options.onReport(poke),
+    options.onNews(poke),
     nodes.subscribe({
       updated: (_, after) => after.metadata?.name === identity.nodeName && poke(),
       deleted: (last) => last.metadata?.name === identity.nodeName && poke(),
@@ -111,11 +116,25 @@ async function keepStatus(
           node = await recreate(options);
           adopt(node);
           written = undefined;
+          tainted = undefined;
         } else if (!bearsClaim(present, identity, { epoch: options.term.epoch, holder: options.term.holder })) {
           node = await claimNode(options);
         } else node = present;
-        const status = nodeStatus(input(options), node);
+        const health = options.health(node);
+        // An administrator's hand on the taint is respected until there is something new to say.
+        const taints = tainted === health.taint ? undefined : withHealthTaint(node, health.taint);
+        const retaint = async (): Promise<void> => {
+          if (taints !== undefined) {
+            const call = { signal, timeoutMs: 5_000 };
+            node = await writes.patch(NODES, node, { type: 'merge', body: { spec: { taints } } }, call);
+          }
+          tainted = health.taint;
+        };
+        // While a taint stands, what the node offers is not to be counted with: it comes first and goes last.
+        if (health.taint !== 'none') await retaint();
+        const status = nodeStatus(input(options, health), node);
         if (written === undefined || due(written, status, node, clock)) {
+          const before = node;
           node = await writes.patch(
             NODES,
             node,
@@ -125,7 +144,9 @@ async function keepStatus(
           conflicts = 0;
           written = { status, at: clock.monotonic() };
           show(options, status);
+          tellOf(options, before, node);
         }
+        if (health.taint === 'none') await retaint();
       } catch (error) {
         if (signal.aborted || hasCode(error, 'Fenced')) return;
         // Somebody else wrote first, and the claim may be theirs: looked at before it is said again.
@@ -181,7 +202,7 @@ async function recreate(options: NodeControllerOptions): Promise<Node> {
   return node;
 }
 
-function input(options: NodeControllerOptions): Parameters<typeof nodeStatus>[0] {
+function input(options: NodeControllerOptions, health: NodeHealth): Parameters<typeof nodeStatus>[0] {
   const { identity } = options;
   return {
     nodeName: identity.nodeName,
@@ -193,6 +214,7 @@ function input(options: NodeControllerOptions): Parameters<typeof nodeStatus>[0]
     version: options.version,
     capacity: options.capacity,
     report: options.report(),
+    health,
     now: formatTime(options.clock.now()),
   };
 }
@@ -224,6 +246,18 @@ function drifted(node: Node, status: Node['status']): boolean {
     node.status?.daemonEndpoints?.kubeletEndpoint?.Port !== status?.daemonEndpoints?.kubeletEndpoint?.Port ||
     !isDeepStrictEqual(node.status?.addresses, status?.addresses)
   );
+}
+
+/** Says what has changed in the zone's health, with the evidence that the condition gives. */
+function tellOf({ events }: NodeControllerOptions, before: Node, after: Node): void {
+  const subject = { ...after, apiVersion: 'v1', kind: 'Node' };
+  for (const type of [BACKEND_CONDITION, 'Ready']) {
+    const [old, now] = [before, after].map(({ status }) => status?.conditions?.find((each) => each.type === type));
+    if (old === undefined || now === undefined || (old.status === now.status && old.reason === now.reason)) continue;
+    const good = now.status === 'True' && (type === 'Ready' || now.reason === 'BackendUp');
+    const reason = type === 'Ready' && good ? 'NodeReady' : (now.reason ?? 'NodeChanged');
+    events.record(subject, good ? 'Normal' : 'Warning', reason, now.message ?? '');
+  }
 }
 
 function show(options: NodeControllerOptions, status: Node['status']): void {

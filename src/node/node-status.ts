@@ -1,7 +1,9 @@
 /** The status of a zone's Node: conditions, room, address and port of its leader. */
 import type { Node, NodeCondition } from '../kube/types.ts';
 import type { Resources, ZoneReport } from '../provider/contract.ts';
+import { compareQuantities } from '../quantity.ts';
 import { BACKEND_CONDITION } from './names.ts';
+import type { NodeHealth } from './node-health.ts';
 
 export interface NodeStatusInput {
   readonly nodeName: string;
@@ -17,6 +19,7 @@ export interface NodeStatusInput {
   readonly capacity: Resources | undefined;
   /** The last report of the provider; undefined before the first one. */
   readonly report: ZoneReport | undefined;
+  readonly health: NodeHealth;
   /** RFC 3339. */
   readonly now: string;
 }
@@ -48,6 +51,7 @@ export function room(
 
 /** The whole status for a strategic merge patch: conditions of other types, and what else others wrote, stay. */
 export function nodeStatus(input: NodeStatusInput, before: Node | undefined): NonNullable<Node['status']> {
+  const { health } = input;
   const known = room(input.capacity, input.report, before);
   const previous = new Map((before?.status?.conditions ?? []).map((c) => [c.type, c]));
   const condition = (type: string, status: string, reason: string, message: string): NodeCondition => {
@@ -65,16 +69,18 @@ export function nodeStatus(input: NodeStatusInput, before: Node | undefined): No
   const ready =
     known === undefined
       ? condition('Ready', 'False', 'CapacityUnknown', 'the backend has not said yet how much room it has')
-      : condition('Ready', 'True', 'KubeletReady', 'the zone has a leader');
+      : health.notReady !== undefined
+        ? condition('Ready', 'False', health.notReady.reason, health.notReady.message)
+        : condition('Ready', 'True', 'KubeletReady', 'the zone has a leader');
   return {
-    ...(known === undefined ? {} : { capacity: { ...known.capacity }, allocatable: { ...known.allocatable } }),
+    ...(known === undefined ? {} : { capacity: { ...known.capacity }, allocatable: offered(known, health) }),
     conditions: [
       ready,
       condition('MemoryPressure', 'False', 'KubeletHasSufficientMemory', 'the backend has not said otherwise'),
       condition('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'the backend has not said otherwise'),
       condition('PIDPressure', 'False', 'KubeletHasSufficientPID', 'the backend has not said otherwise'),
       condition('NetworkUnavailable', 'False', 'RouteCreated', "pods use the backend's network"),
-      backendCondition(input.report, condition),
+      condition(BACKEND_CONDITION, health.backend.status, health.backend.reason, health.backend.message),
     ],
     addresses: [
       { type: 'InternalIP', address: input.address },
@@ -96,20 +102,11 @@ export function nodeStatus(input: NodeStatusInput, before: Node | undefined): No
   };
 }
 
-function backendCondition(
-  report: ZoneReport | undefined,
-  condition: (type: string, status: string, reason: string, message: string) => NodeCondition,
-): NodeCondition {
-  switch (report?.state) {
-    case 'Up':
-      return condition(BACKEND_CONDITION, 'True', 'BackendUp', report.evidence);
-    case 'NoNew':
-      return condition(BACKEND_CONDITION, 'True', 'BackendTakesNoNewPods', report.evidence);
-    case 'Down':
-      return condition(BACKEND_CONDITION, 'False', 'BackendDown', report.evidence);
-    case 'Unknown':
-      return condition(BACKEND_CONDITION, 'Unknown', 'BackendUnknown', report.evidence);
-    case undefined:
-      return condition(BACKEND_CONDITION, 'Unknown', 'NoReportYet', 'the backend has not been heard of yet');
-  }
+function offered({ allocatable }: Room, { onlyAllocated }: NodeHealth): Record<string, string> {
+  if (onlyAllocated === undefined) return { ...allocatable };
+  const least = (resource: string, amount: string): string => {
+    const allocated = onlyAllocated[resource] ?? '0';
+    return compareQuantities(allocated, amount) < 0 ? allocated : amount;
+  };
+  return Object.fromEntries(Object.entries(allocatable).map(([name, amount]) => [name, least(name, amount)]));
 }

@@ -1,4 +1,4 @@
-/** How much of a zone's node its pods have asked for, as a metric; counted anew at most once a second while it changes. */
+/** How much of a zone's node its pods have asked for; counted anew at most once a second while it changes. */
 import type { Clock, Timer } from '../clock.ts';
 import type { Informer } from '../kube/informer.ts';
 import type { Pod } from '../kube/types.ts';
@@ -8,14 +8,21 @@ import { parseQuantity } from '../quantity.ts';
 
 const EVERY_MS = 1_000;
 
+export interface Allocation extends Disposable {
+  /** Quantities by resource, as they were counted last. */
+  readonly latest: Readonly<Record<string, string>>;
+}
+
 /** Begins to count; disposing ends it and takes the zone's series away, which its next leader reports. */
-export function countAllocation(zone: string, pods: Informer<Pod>, clock: Clock, metrics: NodeMetrics): Disposable {
+export function countAllocation(zone: string, pods: Informer<Pod>, clock: Clock, metrics: NodeMetrics): Allocation {
   // Of these there is always some to give; what nobody has asked for yet is 0, not unknown.
   const shown = new Set(['cpu', 'memory']);
   let timer: Timer | undefined;
+  let latest: Readonly<Record<string, string>> = {};
   const count = (): void => {
     timer = undefined;
     const allocated = allocatedTo(pods.list());
+    latest = allocated;
     for (const resource of shown) if (!(resource in allocated)) metrics.allocated.set({ zone, resource }, 0);
     for (const [resource, text] of Object.entries(allocated)) {
       shown.add(resource);
@@ -33,6 +40,9 @@ export function countAllocation(zone: string, pods: Informer<Pod>, clock: Clock,
   });
   count();
   return {
+    get latest() {
+      return latest;
+    },
     [Symbol.dispose]() {
       unsubscribe();
       timer?.cancel();

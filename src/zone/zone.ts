@@ -23,6 +23,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { claimNode } from '../node/claim.ts';
 import { runNodeController } from '../node/node-controller.ts';
+import { takesNoNewPods } from '../node/node-health.ts';
 import type { NodeIdentity } from '../node/node-object.ts';
 import { runPodController } from '../pods/controller.ts';
 import type { Resources } from '../provider/contract.ts';
@@ -31,6 +32,7 @@ import type { StateStore } from '../state/contract.ts';
 import { countAllocation } from './allocation.ts';
 import { answerHandOvers } from './hand-over-requests.ts';
 import type { ZoneHealth } from './health/health.ts';
+import { nodeHealth } from './health/posture.ts';
 import { followZoneReports } from './zone-reports.ts';
 
 export interface ZoneOptions {
@@ -123,6 +125,7 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
 
   if (putByHand(node, term)) term.stay();
 
+  using allocation = countAllocation(zone, pods, clock, metrics.node);
   // The Node is kept to the end of the term, also while the pods are being wound down.
   const office = new AbortController();
   const inOffice = AbortSignal.any([office.signal, term.signal]);
@@ -143,7 +146,13 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       version: options.version,
       capacity: options.capacity,
       report: () => reports.latest,
-      onReport: reports.subscribe,
+      health: () => nodeHealth(options.health.verdict, () => allocation.latest),
+      onNews(callback) {
+        const unsubscribe = [reports.subscribe(callback), options.health.subscribe(callback)];
+        return () => {
+          for (const remove of unsubscribe) remove();
+        };
+      },
     },
     node,
     inOffice,
@@ -164,7 +173,6 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
     // Whoever comes next answers what is asked from now on.
     AbortSignal.any([inOffice, term.ending]),
   );
-  using _allocation = countAllocation(zone, pods, clock, metrics.node);
   try {
     if (!(await claimBackend(options, term, log))) return;
     log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
@@ -191,7 +199,11 @@ async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneR
       metrics: metrics.pods,
       log,
       hostIP: options.kubelet.address,
-      node: () => options.nodes.get(identity.nodeName),
+      // A node that wants no new pods offers only what they take; those that come all the same wait for the backend's word.
+      node() {
+        const known = options.nodes.get(identity.nodeName);
+        return takesNoNewPods(known) ? undefined : known;
+      },
     });
   } finally {
     office.abort();

@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { parseTime } from '../../../src/kube/micro-time.ts';
 import { renewed } from '../../../src/node/heartbeat.ts';
+import type { NodeHealth } from '../../../src/node/node-health.ts';
 import { type NodeStatusInput, nodeStatus } from '../../../src/node/node-status.ts';
 
+const health: NodeHealth = {
+  backend: { status: 'True', reason: 'BackendUp', message: 'ok' },
+  taint: 'none',
+  onlyAllocated: undefined,
+  notReady: undefined,
+};
 const input: NodeStatusInput = {
   nodeName: 'shop-zone-a',
   address: '192.0.2.7',
@@ -13,6 +20,7 @@ const input: NodeStatusInput = {
   version: '0.1.0',
   capacity: undefined,
   report: { state: 'Up', capacity: { cpu: '8', pods: '100' }, allocatable: { cpu: '7', pods: '100' }, evidence: 'ok' },
+  health,
   now: '2026-01-01T00:00:00Z',
 };
 
@@ -46,7 +54,8 @@ describe('the status of a virtual node', () => {
   });
 
   it('stays Ready with a backend that does not answer, and says so beside it', () => {
-    const down = { ...input, capacity: { cpu: '4' }, report: { state: 'Unknown', evidence: 'timed out' } as const };
+    const unknown = { status: 'Unknown', reason: 'BackendUnknown', message: 'timed out' } as const;
+    const down = { ...input, capacity: { cpu: '4' }, report: undefined, health: { ...health, backend: unknown } };
     const status = nodeStatus(down, undefined);
     expect(condition(status, 'Ready')?.status).toBe('True');
     expect(condition(status, 'zonelet.dev/BackendReady')).toMatchObject({ status: 'Unknown', message: 'timed out' });
@@ -62,6 +71,23 @@ describe('the status of a virtual node', () => {
     }
   });
 
+  it('offers no more than what is allocated when it is to take no new pods, and never more than before', () => {
+    const shrunk = { ...health, onlyAllocated: { cpu: '2500m', memory: '1Gi', pods: '120' } };
+    const status = nodeStatus({ ...input, health: shrunk }, undefined);
+    expect(status.allocatable).toEqual({ cpu: '2500m', pods: '100' });
+    expect(status.capacity).toEqual({ cpu: '8', pods: '100' });
+    expect(nodeStatus({ ...input, health: { ...health, onlyAllocated: {} } }, undefined).allocatable).toEqual({
+      cpu: '0',
+      pods: '0',
+    });
+  });
+
+  it('is not Ready when its zone is to be left, and says why', () => {
+    const notReady = { reason: 'ZoneBackendDown', message: 'for 60 s' };
+    const status = nodeStatus({ ...input, health: { ...health, notReady } }, undefined);
+    expect(condition(status, 'Ready')).toMatchObject({ status: 'False', ...notReady });
+  });
+
   it('changes lastTransitionTime only with the status, also over a change of leader', () => {
     const first = nodeStatus(input, undefined);
     const later = { ...input, now: '2026-01-01T01:00:00Z' };
@@ -70,7 +96,8 @@ describe('the status of a virtual node', () => {
       lastTransitionTime: '2026-01-01T00:00:00Z',
       lastHeartbeatTime: '2026-01-01T01:00:00Z',
     });
-    const other = nodeStatus({ ...later, report: undefined }, { status: first });
+    const down = { status: 'False', reason: 'BackendDown', message: 'gone' } as const;
+    const other = nodeStatus({ ...later, health: { ...health, backend: down } }, { status: first });
     expect(condition(other, 'zonelet.dev/BackendReady')?.lastTransitionTime).toBe('2026-01-01T01:00:00Z');
   });
 });

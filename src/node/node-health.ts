@@ -1,0 +1,42 @@
+/** What a Node is to say of its zone's health, and the taint that goes with it. Pure. */
+import type { Node, Taint } from '../kube/types.ts';
+import type { Resources } from '../provider/contract.ts';
+import { BACKEND_DOWN_TAINT, NO_NEW_PODS_TAINT } from './names.ts';
+
+export interface NodeHealth {
+  /** The condition `zonelet.dev/BackendReady`. */
+  readonly backend: {
+    readonly status: 'True' | 'False' | 'Unknown';
+    readonly reason: string;
+    readonly message: string;
+  };
+  /** `as it is`: nothing is known that would speak for a change. */
+  readonly taint: 'none' | 'no new pods' | 'backend down' | 'as it is';
+  /** What the node's pods request, when it is to offer no more than that. */
+  readonly onlyAllocated: Resources | undefined;
+  /** Why the node is not Ready; undefined: nothing in the zone's health speaks against it. */
+  readonly notReady: { readonly reason: string; readonly message: string } | undefined;
+}
+
+const KEYS = { 'no new pods': NO_NEW_PODS_TAINT, 'backend down': BACKEND_DOWN_TAINT } as const;
+const OWN = new Set<string>(Object.values(KEYS));
+
+/** The Node's taints with the wanted one; undefined when that is how they are. Others' taints stay, and in their order. */
+export function withHealthTaint(node: Node, taint: NodeHealth['taint']): Taint[] | undefined {
+  if (taint === 'as it is') return undefined;
+  const present = node.spec?.taints ?? [];
+  const wanted = taint === 'none' ? undefined : KEYS[taint];
+  const own = present.filter(({ key }) => OWN.has(key));
+  if (wanted === undefined ? own.length === 0 : own.length === 1 && isTaint(own[0], wanted)) return undefined;
+  const others = present.filter(({ key }) => !OWN.has(key));
+  return wanted === undefined ? others : [...others, { key: wanted, effect: 'NoSchedule' }];
+}
+
+function isTaint(taint: Taint | undefined, key: string): boolean {
+  return taint?.key === key && taint.effect === 'NoSchedule';
+}
+
+/** True while the Node says by a taint of its own that it wants no new pods; what it offers says nothing then. */
+export function takesNoNewPods(node: Node | undefined): boolean {
+  return node?.spec?.taints?.some(({ key }) => OWN.has(key)) ?? false;
+}
