@@ -5,6 +5,7 @@
 import { hasCode, messageOf } from '../errors.ts';
 import { type Contest, callTimeoutMs, QUICK_CONFLICTS } from './contest.ts';
 import { claimAt, freeAt, freeBy, isOwn, type Standing } from './eligibility.ts';
+import { parseHolder } from './identity.ts';
 import type { LockRecord } from './lock.ts';
 import type { Sighting } from './observer.ts';
 import { ageOf, rightToActMs, type Stamp, stamp } from './right-to-act.ts';
@@ -64,6 +65,7 @@ export function createStandby(contest: Contest): Standby {
   let reachableSince = Number.NEGATIVE_INFINITY;
   let saidAt = Number.NEGATIVE_INFINITY;
   let warnedAt = Number.NEGATIVE_INFINITY;
+  let stranger: { readonly holder: string; readonly saidAt: number } | undefined;
 
   async function win(signal: AbortSignal, after: Aftermath): Promise<Won | undefined> {
     startedAt ??= clock.monotonic();
@@ -130,6 +132,7 @@ export function createStandby(contest: Contest): Standby {
       };
       const at = Math.max(dueAt(sighting, standing, now), claimNotBefore);
       if (at > now) {
+        tellOfStranger(sighting, standing, now);
         await bell.wait(Math.min(at, silentAt) - now, signal);
         continue;
       }
@@ -200,6 +203,19 @@ export function createStandby(contest: Contest): Standby {
       );
     }
     return true;
+  }
+
+  /** Whoever is no replica is waited for like anybody, and nothing of theirs is written over; but people should know why nobody leads. */
+  function tellOfStranger(sighting: Sighting, standing: Standing, now: number): void {
+    const other = sighting.record?.holder ?? '';
+    const freeInMs = Math.round(freeAt(sighting, standing) - now);
+    if (other === '' || parseHolder(other) !== undefined || freeInMs <= 0) return;
+    if (stranger?.holder === other && now - stranger.saidAt < SAY_AGAIN_MS) return;
+    stranger = { holder: other, saidAt: now };
+    log.error(
+      { lock: lock.name, holder: other, freeInMs },
+      'the lock is held by somebody who is no replica of any set: nobody leads the zone until it has stayed unchanged for its duration. If another program uses that name, give it or the zone another one',
+    );
   }
 
   return {

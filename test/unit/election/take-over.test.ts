@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { sleep } from '../../../src/clock.ts';
 import { LEASES } from '../../../src/kube/resources.ts';
+import { type Logger, silentLogger } from '../../../src/log.ts';
 import { over, Stage } from './stage.ts';
 
 describe('a zone with two replicas', () => {
@@ -226,6 +227,33 @@ describe('a zone with two replicas', () => {
     expect(await stage.until(() => !a.acts('a'), 5_000)).toBeLessThan(100);
     await stage.until(() => stage.leader('a') !== undefined, 10_000);
     expect(stage.leader('a')?.terms.at(-1)?.epoch).toBe(41);
+  });
+
+  test('a Lease of somebody else: it is said, their Lease is left as it is, and taken over when it has run out', async () => {
+    const stage = new Stage();
+    const theirs = {
+      metadata: { name: 'zonelet-demo-a', labels: { app: 'other-controller' } },
+      spec: { holderIdentity: 'other-controller-7d9f_8c1e', leaseDurationSeconds: 15, leaseTransitions: 3 },
+    };
+    stage.cluster.createByHand(LEASES, theirs);
+    const said: object[] = [];
+    const log: Logger = { ...silentLogger, error: (fields) => said.push(fields), child: () => log };
+    stage.start('a', { homeZone: 'a', log });
+    stage.start('b');
+    for (let renewals = 0; renewals < 40; renewals++) {
+      stage.cluster.edit(LEASES, 'zonelet-demo-a', (lease) => {
+        lease.spec = { ...lease.spec, renewTime: String(renewals) };
+      });
+      await stage.advance(2_000);
+      expect(stage.acting('a')).toEqual([]);
+    }
+    expect(stage.cluster.lease('zonelet-demo-a')).toMatchObject(theirs);
+    // Every minute, not every second.
+    expect(said).toHaveLength(2);
+    expect(said[0]).toMatchObject({ lock: 'zonelet-demo-a', holder: 'other-controller-7d9f_8c1e' });
+    expect(await stage.until(() => stage.leader('a') !== undefined, 20_000)).toBeGreaterThanOrEqual(12_900);
+    expect(stage.leader('a')?.terms[0]?.epoch).toBe(4);
+    expect(stage.cluster.lease('zonelet-demo-a')?.metadata?.labels).toMatchObject({ app: 'other-controller' });
   });
 
   test('holder wiped out or epoch lowered by hand: never two, and the epoch rises', async () => {
