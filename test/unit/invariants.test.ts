@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JournalEntry } from '../../src/commands/demo/journal.ts';
-import { EPOCH_ANNOTATION, SET_LABEL } from '../../src/election/names.ts';
+import { EPOCH_ANNOTATION, SET_LABEL, WRITER_EPOCH_ANNOTATION } from '../../src/election/names.ts';
 import type { Lease, Node, Pod } from '../../src/kube/types.ts';
 import type { History, Seen } from '../scenarios/support/history.ts';
 import {
@@ -10,6 +10,7 @@ import {
   epochsNeverFall,
   nodesStayReady,
   podsNeverGoBack,
+  statusesAreOfTheirTerm,
   zonesAreLed,
 } from '../scenarios/support/invariants.ts';
 
@@ -70,6 +71,26 @@ describe('the invariants of the scenarios', () => {
     expect(epochsNeverFall(journal(entry('create', 1, 2), entry('create', 2, 1)))).toHaveLength(1);
     expect(claimsNeverFall(history({ nodes: [node(1, 1), node(2, 2)] }))).toEqual([]);
     expect(claimsNeverFall(history({ nodes: [node(1, 2), node(2, 1)] }))).toHaveLength(1);
+  });
+
+  test('I1: statuses of a term that was over, in the order of the API server', () => {
+    const claim = (version: number, epoch: number): Seen<Node> => {
+      const { object, ...seen } = node(0, epoch);
+      return {
+        ...seen,
+        object: { ...object, metadata: { ...object.metadata, uid: 'n', resourceVersion: `${version}` } },
+      };
+    };
+    const said = (version: number, epoch: number, message: string): Seen<Pod> => {
+      const annotations = { [WRITER_EPOCH_ANNOTATION]: String(epoch) };
+      return pod(0, { resourceVersion: String(version), annotations }, { message });
+    };
+    const bad = (nodes: Seen<Node>[], pods: Seen<Pod>[]): string[] => statusesAreOfTheirTerm(history({ nodes, pods }));
+    expect(bad([claim(9, 1), claim(11, 2)], [said(10, 1, 'a'), said(100, 2, 'b')])).toEqual([]);
+    expect(bad([claim(9, 1), claim(11, 2)], [said(12, 1, 'a')])).toHaveLength(1);
+    expect(bad([claim(9, 1), claim(11, 2)], [said(10, 1, 'a'), said(12, 1, 'b')])).toHaveLength(1);
+    // Something else of it changed: its status is still that of its last writer.
+    expect(bad([claim(9, 1), claim(11, 2)], [said(10, 1, 'a'), said(12, 1, 'a')])).toEqual([]);
   });
 
   test('I2: created twice, or never bound there', () => {

@@ -2,8 +2,9 @@
  * What must always hold, checked over the recorded histories of the API server and the backends. Each check answers with
  * what it found wrong, so that a failure names the pod, the zone and the write.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { JournalEntry } from '../../../src/commands/demo/journal.ts';
-import { zoneLeaseName } from '../../../src/election/names.ts';
+import { WRITER_EPOCH_ANNOTATION, zoneLeaseName } from '../../../src/election/names.ts';
 import { parseTime } from '../../../src/kube/micro-time.ts';
 import type { Pod } from '../../../src/kube/types.ts';
 import { EPOCH_ANNOTATION, SET_LABEL } from '../../../src/node/names.ts';
@@ -209,6 +210,34 @@ export function zonesAreLed(history: History, { set, zones, outages, now }: Led)
   return wrong;
 }
 
+/**
+ * Where statuses carry their epoch: none was written under one below what the zone's Node said by then. Everything in the
+ * order of its resourceVersions, which an API server counts across kinds.
+ */
+export function statusesAreOfTheirTerm(history: History): string[] {
+  const wrong: string[] = [];
+  const claimed = new Map<string, number>();
+  const before = new Map<string, { readonly writer: number; readonly status: unknown }>();
+  const versions = [
+    ...history.nodes.map((seen) => ({ ...seen, node: seen.object.metadata?.name ?? '' })),
+    ...history.pods.map((seen) => ({ ...seen, node: seen.object.spec?.nodeName ?? '' })),
+  ]
+    .filter(({ type }) => type === 'there')
+    .map((seen) => ({ ...seen, version: BigInt(seen.object.metadata?.resourceVersion ?? '0') }))
+    .sort((a, b) => (a.version < b.version ? -1 : a.version > b.version ? 1 : 0));
+  for (const { object, node } of versions) {
+    const { uid = '', name = '', annotations = {} } = object.metadata ?? {};
+    const stands = Math.max(Number(annotations[EPOCH_ANNOTATION] ?? 0), claimed.get(node) ?? 0);
+    claimed.set(node, stands);
+    const writer = Number(annotations[WRITER_EPOCH_ANNOTATION] ?? 0);
+    const known = before.get(uid);
+    before.set(uid, { writer, status: object.status });
+    if (writer === 0 || (known?.writer === writer && isDeepStrictEqual(known.status, object.status))) continue;
+    if (writer < stands) wrong.push(`${name} (${uid}) got a status of epoch ${writer} under epoch ${stands}`);
+  }
+  return wrong;
+}
+
 export interface Violation {
   /** Which invariant, and in a few words. */
   readonly what: string;
@@ -230,6 +259,7 @@ export function violations(journals: Journals, history: History, circumstances: 
   const checks = {
     'I1, a stale write was accepted': epochsNeverFall(journals),
     'I1, an epoch on a Node fell': claimsNeverFall(history, editedNodes),
+    'I1, a status of a term that was over': statusesAreOfTheirTerm(history),
     'I2, creation': createdOnce(journals, history, nodeOf),
     'I3, a status went back': podsNeverGoBack(history),
     'I4, a delete': deletedOnlyWhatWasToGo(journals, history),

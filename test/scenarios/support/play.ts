@@ -31,6 +31,8 @@ export interface PlayOptions {
   readonly on?: Cluster;
   /** Puts a fault proxy of its own on each replica's way to the API server and to each backend. @defaultValue false */
   readonly proxied?: boolean;
+  /** Statuses carry their epoch, so that each one's term can be told afterwards. @defaultValue false */
+  readonly carryEpoch?: boolean;
   /** For everything that is written, not removed at the end. @defaultValue a temporary one, which is */
   readonly folder?: string;
   /** Added to the environment of every part. */
@@ -97,7 +99,10 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
     zones,
     replicas,
     random: systemRandom,
-    ...(links === undefined ? {} : { configure: links.configure }),
+    configure: (replica, common) => ({
+      ...(links === undefined ? common : links.configure(replica, common)),
+      ...(options.carryEpoch === true ? { fence: { admissionPolicy: 'warn' } } : {}),
+    }),
     ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
     ...(options.backendsOf === undefined ? {} : { backendsOf: options.backendsOf.stage }),
   });
