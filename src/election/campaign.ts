@@ -23,6 +23,11 @@ export interface Campaign {
    * (`ending`), and given up when the consumer comes for the next. Never throws. One consumer at a time.
    */
   terms(signal: AbortSignal): AsyncIterable<Term>;
+  /**
+   * Milliseconds since the lock was last seen to change: a leader that is alive changes it every retry period. Undefined
+   * while this replica leads.
+   */
+  leaderlessMs(): number | undefined;
 }
 
 const PROOFS: readonly ProofKind[] = ['restarted', 'terminated', 'refused'];
@@ -52,6 +57,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
   const handBack = createHandBack(zone, candidates, options.handBack, clock);
   let office: Office | undefined;
   let aftermath = NOTHING_LEFT;
+  const createdAt = clock.monotonic();
 
   metrics.leader.set({ zone }, 0);
   metrics.masterStatus.set({ name: lock.name }, 0);
@@ -175,5 +181,12 @@ export function createCampaign(options: CampaignOptions): Campaign {
     }
   }
 
-  return { zone, terms };
+  return {
+    zone,
+    terms,
+    leaderlessMs() {
+      if (office !== undefined && office.over === undefined) return undefined;
+      return clock.monotonic() - (observer.sighting?.since ?? createdAt);
+    },
+  };
 }

@@ -12,14 +12,14 @@ import { LEASES } from '../kube/resources.ts';
 import type { Lease } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { NodeMetrics } from '../metrics/node.ts';
+import { NODE_LEASES } from './names.ts';
 
 /** The kubelet's figures: a Lease of 40 s, renewed after a quarter of it. */
 const LEASE_SECONDS = 40;
-const RENEW_MS = 10_000;
+export const RENEW_MS = 10_000;
 /** After a failure: soon enough for many tries within the node controller's grace of 40 s. */
-const RETRY_MS = 1_000;
-const TIMEOUT_MS = 3_000;
-const NAMESPACE = 'kube-node-lease';
+export const RETRY_MS = 1_000;
+export const TIMEOUT_MS = 3_000;
 
 export interface HeartbeatOptions {
   readonly zone: string;
@@ -58,7 +58,7 @@ async function renew(options: HeartbeatOptions, known: Lease | undefined, signal
   let lease = known;
   if (lease === undefined) {
     try {
-      lease = await client.get(LEASES, { namespace: NAMESPACE, name: nodeName }, call);
+      lease = await client.get(LEASES, { namespace: NODE_LEASES, name: nodeName }, call);
     } catch (error) {
       if (!hasCode(error, 'NotFound')) throw error;
     }
@@ -81,7 +81,7 @@ export function renewed(
     kind: 'Lease',
     metadata: {
       ...lease?.metadata,
-      namespace: NAMESPACE,
+      namespace: NODE_LEASES,
       name: of.nodeName,
       ...(uid === undefined ? {} : { ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: of.nodeName, uid }] }),
     },

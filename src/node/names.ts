@@ -9,6 +9,8 @@ export const BACKEND_CONDITION = 'zonelet.dev/BackendReady';
 /** Taints: the backend runs what it has and takes no new pods; it is down for all replicas. */
 export const NO_NEW_PODS_TAINT = 'zonelet.dev/no-new-pods';
 export const BACKEND_DOWN_TAINT = 'zonelet.dev/backend-down';
+/** Namespace of the node Leases (KEP-589). */
+export const NODE_LEASES = 'kube-node-lease';
 
 /** `spec.providerID` of the virtual node of a zone; also the proof that a Node object is ours. */
 export function providerId(set: string, zone: string): string {

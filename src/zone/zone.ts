@@ -21,6 +21,7 @@ import type { Node, Pod } from '../kube/types.ts';
 import { createWorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import { type CaretakerOptions, runCaretaker } from '../node/caretaker.ts';
 import { claimNode } from '../node/claim.ts';
 import { runNodeController } from '../node/node-controller.ts';
 import { takesNoNewPods } from '../node/node-health.ts';
@@ -33,7 +34,7 @@ import { countAllocation } from './allocation.ts';
 import { answerHandOvers } from './hand-over-requests.ts';
 import type { ZoneHealth } from './health/health.ts';
 import { nodeHealth } from './health/posture.ts';
-import { followZoneReports } from './zone-reports.ts';
+import { followZoneReports, type ZoneReports } from './zone-reports.ts';
 
 export interface ZoneOptions {
   readonly identity: NodeIdentity;
@@ -82,7 +83,11 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
   const { campaign, provider, log } = options;
   const reports = followZoneReports(provider);
   const life = new AbortController();
-  const following = Promise.all([options.health.run({ provider, reports }, life.signal), reports.run(life.signal)]);
+  const following = Promise.all([
+    options.health.run({ provider, reports }, life.signal),
+    reports.run(life.signal),
+    runCaretaker(caretaking(options, reports), life.signal),
+  ]);
   try {
     for await (const term of campaign.terms(signal)) {
       try {
@@ -99,8 +104,23 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
   }
 }
 
+function caretaking(options: ZoneOptions, reports: ZoneReports): CaretakerOptions {
+  const { identity, campaign, candidates, health, metrics } = options;
+  const { zone, nodeName } = identity;
+  return {
+    ...options,
+    zone,
+    nodeName,
+    replica: candidates.self().name,
+    metrics: metrics.node,
+    leaderlessMs: campaign.leaderlessMs,
+    rank: () => candidates.rank(zone, undefined),
+    backendDown: () => health.verdict.state === 'Down' || reports.latest?.state === 'Down',
+  };
+}
+
 /** One term, from winning it to its end. */
-async function lead(options: ZoneOptions, reports: ReturnType<typeof followZoneReports>, term: Term): Promise<void> {
+async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Promise<void> {
   const { identity, client, clock, events, metrics, pods, provider, owner } = options;
   const zone = identity.zone;
   const log = options.log.child({ epoch: term.epoch });
