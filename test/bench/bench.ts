@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
+import { endGroup, isSupervised, stopSignal, supervise } from '../support/supervise.ts';
 import { coldStart } from './cold-start.ts';
 import { cpu } from './cpu.ts';
 import { deletion } from './delete.ts';
@@ -12,7 +13,6 @@ import { pods } from './pods.ts';
 import type { Benchmark } from './support/benchmark.ts';
 import { buildZonelet } from './support/build.ts';
 import { asObject, asTable, machine, type Run } from './support/report.ts';
-import { endGroup, isSupervised, stopSignal, supervise } from './support/supervise.ts';
 
 /** In the order in which `all` runs them. */
 const BENCHMARKS: readonly Benchmark[] = [pods, latency, deletion, failover, coldStart, memory, cpu];

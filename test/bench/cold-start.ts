@@ -8,12 +8,12 @@ import { startChild } from '../../src/commands/demo/child.ts';
 import { freePorts } from '../../src/commands/demo/free-ports.ts';
 import { readAll } from '../../src/kube/consistent-list.ts';
 import { PODS } from '../../src/kube/resources.ts';
+import { sumOf } from '../support/prometheus-text.ts';
 import { createPod, podNames } from './support/bench-pods.ts';
 import type { Benchmark } from './support/benchmark.ts';
 import { inFlight } from './support/in-flight.ts';
 import { type Lab, openLab } from './support/lab.ts';
 import { watchPods } from './support/pod-watch.ts';
-import { sumOf } from './support/prometheus-text.ts';
 import { medianOf } from './support/statistics.ts';
 import { startSubject } from './support/subject.ts';
 

@@ -1,4 +1,6 @@
 /** How many pods a second end in good order, and how many writes to the API a pod's whole life costs. */
+
+import { type Sample, sumOf } from '../support/prometheus-text.ts';
 import { createPod, deletePod, podNames } from './support/bench-pods.ts';
 import type { Benchmark } from './support/benchmark.ts';
 import { measureFloor } from './support/floor.ts';
@@ -6,7 +8,6 @@ import { inFlight } from './support/in-flight.ts';
 import { openLab } from './support/lab.ts';
 import { watchPods } from './support/pod-watch.ts';
 import { cpuSeconds } from './support/process-usage.ts';
-import { type Sample, sumOf } from './support/prometheus-text.ts';
 import { medianOf, rate } from './support/statistics.ts';
 import { startSubject } from './support/subject.ts';
 

@@ -11,8 +11,8 @@ import {
   nodesStayReady,
   podsNeverGoBack,
   statusesAreOfTheirTerm,
-  zonesAreLed,
 } from '../scenarios/support/invariants.ts';
+import { zonesAreLed } from '../scenarios/support/leadership.ts';
 
 const BEGIN = Date.UTC(2026, 0, 1);
 const at = (seconds: number): number => BEGIN + seconds * 1000;
@@ -128,13 +128,16 @@ describe('the invariants of the scenarios', () => {
   });
 
   test('I7: a Node that was Ready', () => {
-    expect(nodesStayReady(history({ nodes: [node(0, 1, 'False'), node(1, 1)] }), 'demo')).toEqual([]);
-    const lost = history({ nodes: [node(0, 1), node(50, 1, 'Unknown')] });
-    expect(nodesStayReady(lost, 'demo')).toHaveLength(1);
-    expect(nodesStayReady(lost, 'demo', [{ from: at(10), until: at(60) }])).toEqual([]);
-    expect(nodesStayReady(lost, 'demo', [{ from: at(10), until: at(40) }])).toHaveLength(1);
-    const said = history({ nodes: [node(0, 1), node(50, 1, 'False')] });
-    expect(nodesStayReady(said, 'demo', [{ from: at(10), until: at(60) }])).toHaveLength(1);
+    const bad = (nodes: Seen<Node>[], blind: { from: number; until: number }[] = []): string[] =>
+      nodesStayReady(history({ nodes }), 'demo', at(100), blind);
+    expect(bad([node(0, 1, 'False'), node(1, 1)])).toEqual([]);
+    const lost = [node(0, 1), node(50, 1, 'Unknown'), node(55, 1)];
+    expect(bad(lost)).toEqual([expect.stringContaining('for 5000 ms')]);
+    expect(bad(lost, [{ from: at(10), until: at(60) }])).toEqual([]);
+    expect(bad(lost, [{ from: at(10), until: at(40) }])).toHaveLength(1);
+    expect(bad(lost, [{ from: at(10), until: at(53) }])).toEqual([expect.stringContaining('for 2000 ms')]);
+    expect(bad(lost.slice(0, 2), [{ from: at(10), until: at(60) }])).toEqual([expect.stringContaining('for 40000 ms')]);
+    expect(bad([node(0, 1), node(50, 1, 'False')], [{ from: at(10), until: at(60) }])).toHaveLength(1);
   });
 
   test('I9: a zone that nobody leads for too long', () => {

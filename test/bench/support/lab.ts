@@ -10,9 +10,9 @@ import { connect } from '../../../src/kube/connect.ts';
 import { NAMESPACES as NAMESPACE_KIND } from '../../../src/kube/resources.ts';
 import type { Transport } from '../../../src/kube/transport.ts';
 import { startControlPlane } from '../../kubernetes/control-plane.ts';
+import { type Sample, samplesOf } from '../../support/prometheus-text.ts';
 import { createPod, deletePod, NAMESPACES } from './bench-pods.ts';
 import type { BenchContext } from './benchmark.ts';
-import { type Sample, samplesOf } from './prometheus-text.ts';
 
 export interface Lab extends AsyncDisposable {
   readonly folder: string;

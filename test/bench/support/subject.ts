@@ -7,8 +7,8 @@ import { type Child, lastLines, startChild } from '../../../src/commands/demo/ch
 import { freePorts } from '../../../src/commands/demo/free-ports.ts';
 import { waitFor } from '../../../src/commands/demo/wait-for.ts';
 import { ZoneletError } from '../../../src/errors.ts';
+import { samplesOf, sumOf } from '../../support/prometheus-text.ts';
 import type { Lab } from './lab.ts';
-import { samplesOf, sumOf } from './prometheus-text.ts';
 
 export interface SubjectOptions {
   /** Names of the zones. @defaultValue one */

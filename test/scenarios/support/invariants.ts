@@ -4,11 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { JournalEntry } from '../../../src/commands/demo/journal.ts';
-import { WRITER_EPOCH_ANNOTATION, zoneLeaseName } from '../../../src/election/names.ts';
+import { WRITER_EPOCH_ANNOTATION } from '../../../src/election/names.ts';
 import { parseTime } from '../../../src/kube/micro-time.ts';
 import type { Pod } from '../../../src/kube/types.ts';
 import { EPOCH_ANNOTATION, SET_LABEL } from '../../../src/node/names.ts';
 import type { History } from './history.ts';
+import type { Outage } from './leadership.ts';
 
 export type Journals = ReadonlyMap<string, readonly JournalEntry[]>;
 
@@ -107,29 +108,51 @@ export function deletedOnlyWhatWasToGo(journals: Journals, history: History): st
   return wrong;
 }
 
+export interface NotReady {
+  readonly node: string;
+  readonly from: number;
+  /** `now` while it lasts. */
+  readonly until: number;
+  /** What its condition Ready said then. */
+  readonly said: string;
+}
+
 /**
- * A virtual node that was Ready stays Ready. `blind`: when the cluster's node controller could not see, or did not yet
- * see again, what the nodes say of themselves; that it calls them Unknown then is not theirs to prevent.
+ * When virtual nodes were not Ready after they had been. `blind`: when the cluster's node controller could not see, or
+ * did not yet see again, what the nodes say of themselves; that it calls them Unknown then is not theirs to prevent.
  */
-export function nodesStayReady(history: History, set: string, blind: readonly Outage[] = []): string[] {
-  const wrong: string[] = [];
+export function notReady(history: History, set: string, now: number, blind: readonly Outage[] = []): NotReady[] {
+  const found: NotReady[] = [];
   const ready = new Set<string>();
+  const open = new Map<string, { readonly from: number; readonly said: string }>();
+  const close = (node: string, until: number): void => {
+    const since = open.get(node);
+    if (since !== undefined && until > since.from) found.push({ node, ...since, until });
+    open.delete(node);
+  };
   for (const { t, type, object } of history.nodes) {
     const { name = '', labels = {} } = object.metadata ?? {};
     if (labels[SET_LABEL] !== set) continue;
-    if (type === 'gone') ready.delete(name);
-    if (type === 'gone') continue;
     const condition = object.status?.conditions?.find((each) => each.type === 'Ready');
-    const unseen = condition?.status === 'Unknown' && blind.some(({ from, until }) => from <= t && t <= until);
-    if (condition?.status === 'True') ready.add(name);
-    else if (ready.has(name) && !unseen) {
-      const at = new Date(t).toISOString();
-      wrong.push(
-        `${name} became ${condition?.status ?? 'nothing'} (${condition?.reason ?? ''}: ${condition?.message ?? ''}) at ${at}`,
-      );
+    if (type === 'gone' || condition?.status === 'True') close(name, t);
+    if (type === 'gone') ready.delete(name);
+    else if (condition?.status === 'True') ready.add(name);
+    else if (ready.has(name) && !open.has(name)) {
+      const unseen = blind.find(({ from, until }) => from <= t && t <= until);
+      const said = `${condition?.status ?? 'nothing'} (${condition?.reason ?? ''}: ${condition?.message ?? ''})`;
+      open.set(name, { from: condition?.status === 'Unknown' && unseen !== undefined ? unseen.until : t, said });
     }
   }
-  return wrong;
+  for (const node of [...open.keys()]) close(node, now);
+  return found;
+}
+
+/** A virtual node that was Ready stays Ready. */
+export function nodesStayReady(history: History, set: string, now: number, blind: readonly Outage[] = []): string[] {
+  return notReady(history, set, now, blind).map(
+    ({ node, from, until, said }) =>
+      `${node} became ${said} at ${new Date(from).toISOString()} for ${Math.round(until - from)} ms`,
+  );
 }
 
 /** The epoch on a Node never falls, even when somebody edits it. */
@@ -143,69 +166,6 @@ export function claimsNeverFall(history: History, edited: readonly string[] = []
     if (epoch < most && epoch !== 0 && !edited.includes(name))
       wrong.push(`${name}: epoch fell from ${most} to ${epoch}`);
     highest.set(name, Math.max(most, epoch));
-  }
-  return wrong;
-}
-
-/** A stretch of time, in milliseconds since the epoch, in which no zone can be led: no API server, or no replica. */
-export interface Outage {
-  readonly from: number;
-  readonly until: number;
-}
-
-/**
- * Ten lease durations. A take-over needs little more than one, as the benchmarks say; here a machine may be so busy that
- * processes stand still, and the next leader may be killed just as it was about to take over.
- */
-const LED_AGAIN_MS = 60_000;
-
-export interface Led {
-  readonly set: string;
-  readonly zones: readonly { readonly name: string; readonly nodeName: string }[];
-  readonly outages: readonly Outage[];
-  /** When the history was read, in milliseconds since the epoch. */
-  readonly now: number;
-}
-
-/**
- * No zone is without a leader for longer than the bound: neither by its Lease, whose renewals and releases say until when
- * somebody led, nor by its Node, which every new leader has to claim before it acts.
- */
-export function zonesAreLed(history: History, { set, zones, outages, now }: Led): string[] {
-  const wrong: string[] = [];
-  const leaderless = (from: number, until: number): number =>
-    outages.reduce(
-      (left, outage) => left - Math.max(0, Math.min(until, outage.until) - Math.max(from, outage.from)),
-      until - from,
-    );
-  const check = (from: number, until: number, what: string): void => {
-    const tookMs = leaderless(from, until);
-    if (tookMs > LED_AGAIN_MS)
-      wrong.push(`${what} after ${Math.round(tookMs)} ms, at ${new Date(until).toISOString()}`);
-  };
-  for (const { name: zone, nodeName } of zones) {
-    const signs: { readonly at: number; readonly epoch: number }[] = [];
-    let last: number | undefined;
-    for (const { type, object } of history.leases) {
-      if (object.metadata?.name !== zoneLeaseName(set, zone) || type === 'gone') continue;
-      const at = parseTime(object.spec?.renewTime);
-      if (at === undefined) continue;
-      if (last !== undefined) check(last, at, `${zone} was led again`);
-      signs.push({ at, epoch: object.spec?.leaseTransitions ?? 0 });
-      last = Math.max(last ?? at, at);
-    }
-    if (last === undefined) wrong.push(`${zone} was never led`);
-    else check(last, now, `${zone} was not led at the end, which came`);
-
-    let claimed = 0;
-    for (const { t, type, object } of history.nodes) {
-      if (object.metadata?.name !== nodeName || type === 'gone') continue;
-      const epoch = Number(object.metadata.annotations?.[EPOCH_ANNOTATION] ?? 0);
-      if (epoch <= claimed) continue;
-      claimed = epoch;
-      const before = signs.filter((sign) => sign.epoch < epoch && sign.at <= t).at(-1);
-      if (before !== undefined) check(before.at, t, `${nodeName} was claimed with epoch ${epoch}`);
-    }
   }
   return wrong;
 }
@@ -236,35 +196,4 @@ export function statusesAreOfTheirTerm(history: History): string[] {
     if (writer < stands) wrong.push(`${name} (${uid}) got a status of epoch ${writer} under epoch ${stands}`);
   }
   return wrong;
-}
-
-export interface Violation {
-  /** Which invariant, and in a few words. */
-  readonly what: string;
-  /** Which pod, node or zone, and what happened to it. */
-  readonly evidence: string;
-}
-
-export interface Circumstances extends Led {
-  /** When the cluster's node controller could not see what nodes say of themselves. */
-  readonly blind?: readonly Outage[];
-  /** Nodes whose epoch somebody has edited. */
-  readonly editedNodes?: readonly string[];
-}
-
-/** Everything that is wrong by the histories up to now. */
-export function violations(journals: Journals, history: History, circumstances: Circumstances): Violation[] {
-  const { set, zones, blind, editedNodes } = circumstances;
-  const nodeOf = (zone: string): string => zones.find(({ name }) => name === zone)?.nodeName ?? '';
-  const checks = {
-    'I1, a stale write was accepted': epochsNeverFall(journals),
-    'I1, an epoch on a Node fell': claimsNeverFall(history, editedNodes),
-    'I1, a status of a term that was over': statusesAreOfTheirTerm(history),
-    'I2, creation': createdOnce(journals, history, nodeOf),
-    'I3, a status went back': podsNeverGoBack(history),
-    'I4, a delete': deletedOnlyWhatWasToGo(journals, history),
-    'I7, a Node did not stay Ready': nodesStayReady(history, set, blind),
-    'I9, a zone was not led': zonesAreLed(history, circumstances),
-  };
-  return Object.entries(checks).flatMap(([what, wrong]) => wrong.map((evidence) => ({ what, evidence })));
 }

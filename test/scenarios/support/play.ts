@@ -15,8 +15,10 @@ import type { KubeClient } from '../../../src/kube/client.ts';
 import { NODES } from '../../../src/kube/resources.ts';
 import { CLUSTER, type Cluster, startRealCluster } from './cluster.ts';
 import { type History, record } from './history.ts';
-import { type Journals, type Outage, type Violation, violations } from './invariants.ts';
+import type { Journals } from './invariants.ts';
+import type { Outage } from './leadership.ts';
 import { type Links, openLinks } from './links.ts';
+import { type Circumstances, type Violation, violations } from './violations.ts';
 
 export interface PlayOptions {
   /** @defaultValue 9 */
@@ -61,6 +63,8 @@ export interface Play extends AsyncDisposable {
   replicaReady(name: string): Promise<void>;
   leaderOf(zone: string): string | undefined;
   epochOf(zone: string): number;
+  /** What has to be known to judge the history up to now. */
+  circumstances(): Circumstances;
   /** What was found wrong up to now, of what must hold in every scenario. */
   violations(options?: CheckOptions): Promise<Violation[]>;
   /** Throws when there is one. */
@@ -179,6 +183,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
     },
     leaderOf: (zone) => zoneView(zone)?.leader,
     epochOf: (zone) => zoneView(zone)?.epoch ?? 0,
+    circumstances: () => ({ set: stage.set, zones: stage.zones, outages, blind, now: clock.now() }),
     async violations(check = {}) {
       const all = await play.journals();
       // After the journals were read: what a backend was asked for, the API server knew before.
@@ -191,8 +196,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
         check.sharedBackends === true
           ? new Map([...all].map(([zone, entries]) => [zone, entries.filter(({ uid }) => known.has(uid))] as const))
           : all;
-      const { set } = stage;
-      return violations(journals, history, { set, zones: stage.zones, outages, blind, now: clock.now(), ...check });
+      return violations(journals, history, { ...play.circumstances(), ...check });
     },
     async checkInvariants(check) {
       const found = await play.violations(check);

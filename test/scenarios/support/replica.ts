@@ -1,5 +1,5 @@
 /** What a replica says of itself. */
-import { type Sample, samplesOf, sumOf } from '../../bench/support/prometheus-text.ts';
+import { type Sample, samplesOf, sumOf } from '../../support/prometheus-text.ts';
 import type { Play } from './play.ts';
 
 export async function metric(

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { meetsTarget } from '../../bench/support/benchmark.ts';
-import { samplesOf, sumOf } from '../../bench/support/prometheus-text.ts';
 import { asObject, asTable } from '../../bench/support/report.ts';
 import { median, percentile, rate } from '../../bench/support/statistics.ts';
+import { samplesOf, sumOf } from '../../support/prometheus-text.ts';
 
 const hundred = Array.from({ length: 100 }, (_, i) => 100 - i);
 

@@ -1,10 +1,10 @@
 /**
- * Leftover processes of a benchmark that was killed would take the CPU from the next one. So the benchmarks run in a
+ * Leftover processes of a benchmark or of chaos that was killed would take the CPU from the next one. So these run in a
  * process group of their own, and whichever of the two processes ends, the other one ends that whole group.
  */
 import { spawn } from 'node:child_process';
 
-const MARK = 'ZONELET_BENCH_GROUP';
+const MARK = 'ZONELET_TEST_GROUP';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** An orderly end: replicas give their zones up, the control plane stops. */
 const GRACE_MS = 30_000;

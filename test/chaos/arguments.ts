@@ -1,0 +1,74 @@
+/** The command line of `npm run chaos`. */
+import { parseArgs } from 'node:util';
+import { messageOf } from '../../src/errors.ts';
+
+export interface Arguments {
+  readonly rounds: number;
+  readonly seed: number;
+  readonly on: 'embedded' | 'kubernetes';
+  readonly election: 'lease';
+  readonly pods: number;
+  readonly json: boolean;
+}
+
+export const HELP = `Usage: npm run chaos -- [options]
+
+Does to a set, as real processes, what happens to processes, machines and networks, one thing a round, while pods are
+created and deleted all the time; after each round it waits for calm and holds everything that was recorded to the
+invariants. Progress goes to stderr, the counts to stdout.
+
+  --rounds N       how many things to do                               (default 8)
+  --seed S         decides what is done to whom and for how long       (default another one every time)
+  --on WHERE       embedded, or kubernetes: a real control plane of its own, which
+                   "npm run kubernetes:build" has built                (default embedded)
+  --election BY    lease                                               (default lease)
+  --pods N         pods of the Deployment that runs all the time       (default 9)
+  --json           the counts as a JSON object on the last line of stdout
+  --help           this text
+
+Exit status: 0 when everything held, 1 when something did not or it was stopped, 2 when the command line is wrong.
+`;
+
+const NUMBERS = { rounds: 8, pods: 9 } as const;
+
+/** Text: what is wrong with the command line. Undefined: help was asked for. */
+export function readArguments(args: readonly string[], anySeed: () => number): Arguments | string | undefined {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    return messageOf(error);
+  }
+  if (values.help) return undefined;
+  for (const option of ['rounds', 'pods', 'seed'] as const) {
+    const value = values[option];
+    if (value !== undefined && !/^[1-9]\d{0,8}$/.test(value)) return `--${option}: not a number above 0: "${value}"`;
+  }
+  const { on, election } = values;
+  if (on !== 'embedded' && on !== 'kubernetes') return `--on: embedded or kubernetes, not "${on}"`;
+  if (election === 'redis') return '--election redis: a set cannot elect by Redis yet';
+  if (election !== 'lease') return `--election: lease, not "${election}"`;
+  return {
+    rounds: Number(values.rounds ?? NUMBERS.rounds),
+    pods: Number(values.pods ?? NUMBERS.pods),
+    seed: Number(values.seed ?? anySeed()),
+    on,
+    election,
+    json: values.json,
+  };
+}
+
+function parse(args: readonly string[]) {
+  return parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: 'string' },
+      seed: { type: 'string' },
+      on: { type: 'string', default: 'embedded' },
+      election: { type: 'string', default: 'lease' },
+      pods: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  }).values;
+}

@@ -1,0 +1,128 @@
+/** One thing after the other is done to a set, and after each it is held to what must always be true. */
+import type { Clock } from '../../src/clock.ts';
+import { messageOf } from '../../src/errors.ts';
+import { openScenario, type Play } from '../scenarios/support/play.ts';
+import type { Violation } from '../scenarios/support/violations.ts';
+import type { Arguments } from './arguments.ts';
+import { calm, noOrphans } from './calm.ts';
+import { dice } from './dice.ts';
+import { evidence } from './evidence.ts';
+import { type Fault, type Field, pause, seconds } from './field.ts';
+import { flowOfPods } from './flow.ts';
+import { NETWORK_FAULTS } from './network-faults.ts';
+import { PROCESS_FAULTS } from './process-faults.ts';
+import { aboveBounds, type Score, score } from './score.ts';
+import { SERVER_FAULTS } from './server-faults.ts';
+
+export interface ChaosOptions extends Arguments {
+  /** For everything that the processes write. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  say(line: string): void;
+}
+
+export interface Outcome extends Score {
+  readonly rounds: number;
+  readonly failedRounds: number;
+  readonly podsCreated: number;
+  readonly podsDeleted: number;
+  readonly ok: boolean;
+}
+
+const FAULTS: readonly Fault[] = [...PROCESS_FAULTS, ...SERVER_FAULTS, ...NETWORK_FAULTS];
+/** Pods come and go before and after a fault, not only while it lasts. */
+const AROUND_MS = 1_000;
+
+/** Every fault once, in the order that the dice say, and then all again. */
+function* deck(field: Pick<Field, 'dice'>): Generator<Fault, never> {
+  for (;;) yield* field.dice.shuffle(FAULTS);
+}
+
+export async function playRounds(options: ChaosOptions): Promise<Outcome> {
+  const { rounds, pods, seed, on, folder, clock, signal, say } = options;
+  await using play = await openScenario({
+    pods,
+    on: on === 'kubernetes' ? 'real' : 'embedded',
+    proxied: true,
+    folder,
+    signal,
+  });
+  // Pods and faults draw from dice of their own: how quick the machine is does not change which faults come.
+  const field: Field = { play, dice: dice(seed), clock, signal };
+  const flow = flowOfPods({ ...field, dice: dice(seed + 1) });
+  const judge = createJudge(play, say);
+  const faults = deck(field);
+  let failedRounds = 0;
+  let round = 0;
+  say(`${pods} pods run; seed ${seed}`);
+  while (round < rounds) {
+    round++;
+    const fault = faults.next().value;
+    const begun = clock.monotonic();
+    let what = '';
+    let calmAgain = false;
+    const wrong: Violation[] = [];
+    flow.go();
+    try {
+      await pause(field, AROUND_MS);
+      try {
+        what = await fault.happen(field);
+      } catch (error) {
+        signal.throwIfAborted();
+        wrong.push({ what: 'the fault itself', evidence: messageOf(error) });
+      }
+      await pause(field, AROUND_MS);
+      await flow.pause();
+      await calm(field, pods);
+      if (round === rounds) await noOrphans(field);
+      calmAgain = true;
+    } catch (error) {
+      await flow.pause();
+      signal.throwIfAborted();
+      wrong.push({ what: 'I5, no calm', evidence: messageOf(error) });
+    }
+    wrong.push(...(await judge.news()));
+    const took = seconds(clock.monotonic() - begun);
+    say(`round ${round}/${rounds}: ${fault.name}: ${what} [${took}]${wrong.length > 0 ? ' FAILED' : ''}`);
+    if (wrong.length > 0) failedRounds++;
+    for (const each of wrong) await judge.tell(each);
+    if (!calmAgain) {
+      say('no calm came: what would be done next would say nothing');
+      break;
+    }
+  }
+  const counts = score(await play.journals(), play.history, play.circumstances());
+  const above = aboveBounds(counts);
+  for (const line of above) say(`above its bound: ${line}`);
+  return {
+    rounds: round,
+    failedRounds,
+    ...counts,
+    podsCreated: flow.created,
+    podsDeleted: flow.deleted,
+    ok: failedRounds === 0 && above.length === 0 && round === rounds,
+  };
+}
+
+interface Judge {
+  /** What is wrong by now and was not before. */
+  news(): Promise<Violation[]>;
+  tell(violation: Violation): Promise<void>;
+}
+
+function createJudge(play: Play, say: (line: string) => void): Judge {
+  const known = new Set<string>();
+  return {
+    async news() {
+      const all = await play.violations();
+      const fresh = all.filter((violation) => !known.has(JSON.stringify(violation)));
+      for (const violation of fresh) known.add(JSON.stringify(violation));
+      return fresh;
+    },
+    async tell(violation) {
+      say(`  ${violation.what}: ${violation.evidence}`);
+      for (const line of evidence(violation, await play.journals(), play.history)) say(`    ${line}`);
+    },
+  };
+}

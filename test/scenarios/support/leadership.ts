@@ -1,0 +1,87 @@
+/** How long zones were without a leader, by the recorded history. */
+import { zoneLeaseName } from '../../../src/election/names.ts';
+import { parseTime } from '../../../src/kube/micro-time.ts';
+import { EPOCH_ANNOTATION } from '../../../src/node/names.ts';
+import type { History } from './history.ts';
+
+/** A stretch of time, in milliseconds since the epoch, in which no zone can be led: no API server, or no replica. */
+export interface Outage {
+  readonly from: number;
+  readonly until: number;
+}
+
+/**
+ * Ten lease durations. A take-over needs little more than one, as the benchmarks say; here a machine may be so busy that
+ * processes stand still, and the next leader may be killed just as it was about to take over.
+ */
+const LED_AGAIN_MS = 60_000;
+
+export interface Led {
+  readonly set: string;
+  readonly zones: readonly { readonly name: string; readonly nodeName: string }[];
+  readonly outages: readonly Outage[];
+  /** When the history was read, in milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface Gap {
+  readonly zone: string;
+  /** `claimed`: a new leader's first write; `renewed`: the next sign on the Lease; `open`: nobody leads to this day. */
+  readonly ended: 'claimed' | 'renewed' | 'open';
+  readonly until: number;
+  /** Without what outages explain. */
+  readonly tookMs: number;
+}
+
+/**
+ * Every stretch between two signs of a leader: on the Lease, whose renewals and releases say until when somebody led, and
+ * on the Node, which every new leader has to claim before it acts. Nothing for a zone that was never led.
+ */
+export function gaps(history: History, { set, zones, outages, now }: Led): Gap[] {
+  const found: Gap[] = [];
+  const add = (zone: string, ended: Gap['ended'], from: number, until: number): void => {
+    const explained = outages.reduce(
+      (sum, outage) => sum + Math.max(0, Math.min(until, outage.until) - Math.max(from, outage.from)),
+      0,
+    );
+    found.push({ zone, ended, until, tookMs: until - from - explained });
+  };
+  for (const { name: zone, nodeName } of zones) {
+    const signs: { readonly at: number; readonly epoch: number }[] = [];
+    let last: number | undefined;
+    for (const { type, object } of history.leases) {
+      if (object.metadata?.name !== zoneLeaseName(set, zone) || type === 'gone') continue;
+      const at = parseTime(object.spec?.renewTime);
+      if (at === undefined) continue;
+      if (last !== undefined) add(zone, 'renewed', last, at);
+      signs.push({ at, epoch: object.spec?.leaseTransitions ?? 0 });
+      last = Math.max(last ?? at, at);
+    }
+    if (last !== undefined) add(zone, 'open', last, now);
+
+    let claimed = 0;
+    for (const { t, type, object } of history.nodes) {
+      if (object.metadata?.name !== nodeName || type === 'gone') continue;
+      const epoch = Number(object.metadata.annotations?.[EPOCH_ANNOTATION] ?? 0);
+      if (epoch <= claimed) continue;
+      claimed = epoch;
+      const before = signs.filter((sign) => sign.epoch < epoch && sign.at <= t).at(-1);
+      if (before !== undefined) add(zone, 'claimed', before.at, t);
+    }
+  }
+  return found;
+}
+
+/** No zone is without a leader for longer than the bound. */
+export function zonesAreLed(history: History, led: Led): string[] {
+  const known = new Set(history.leases.map(({ object }) => object.metadata?.name));
+  const never = led.zones.filter(({ name }) => !known.has(zoneLeaseName(led.set, name)));
+  const long = gaps(history, led).filter(({ tookMs }) => tookMs > LED_AGAIN_MS);
+  return [
+    ...never.map(({ name }) => `${name} was never led`),
+    ...long.map(
+      ({ zone, ended, until, tookMs }) =>
+        `${zone} was without a leader for ${Math.round(tookMs)} ms, ${ended} at ${new Date(until).toISOString()}`,
+    ),
+  ];
+}
