@@ -17,7 +17,7 @@ export const run = defineCommand({
 
 The first SIGTERM or SIGINT ends it in good order: the work on pods is finished, statuses are written, the zones are given up so that other replicas lead them at once. A second one ends it without waiting. Pods go on running on their backends either way.
 
-Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port; a standby is as ready as a leader. In a cluster NODE_NAME (from spec.nodeName) tells where the replica runs, which gives it its home zone when the configuration names none.`,
+Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port; a standby is as ready as a leader. In a cluster NODE_NAME (from spec.nodeName) tells where the replica runs, which gives it its home zone when the configuration names none. When that node is cordoned, or the replica's own pod is being deleted, it gives its zones to other replicas before it is told to stop, and takes none.`,
   options: {
     config: {
       type: 'string',

@@ -12,6 +12,7 @@ import { SET_LABEL } from '../../node/names.ts';
 import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
+import { watchForDrain } from '../../zone/drain-watch.ts';
 import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -160,7 +161,26 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
           ),
         ],
       },
-      { name: 'election', parts: [{ name: 'election', run: (signal, ready) => known().election.run(signal, ready) }] },
+      {
+        name: 'election',
+        parts: [
+          { name: 'election', run: (signal, ready) => known().election.run(signal, ready) },
+          service('drain watch', (signal) =>
+            watchForDrain(
+              {
+                at: { nodeName: options.nodeName, pod: options.inCluster },
+                client,
+                candidates: known().election.candidates,
+                clock,
+                random,
+                metrics: metrics.api,
+                log,
+              },
+              signal,
+            ),
+          ),
+        ],
+      },
       {
         name: 'zones',
         stopTimeoutMs: STOP_ZONES_MS,
