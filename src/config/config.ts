@@ -48,6 +48,7 @@ export interface Config {
     readonly leaseDurationMs: number;
     readonly renewDeadlineMs: number;
     readonly retryPeriodMs: number;
+    readonly onPeerDeath: 'auto' | 'off' | 'always';
     readonly handBack: { readonly mode: 'auto' | 'manual' | 'never'; readonly afterMs: number };
   };
   /** Undefined: nothing uses Redis. */
@@ -57,6 +58,7 @@ export interface Config {
     readonly admissionPolicy: 'off' | 'warn' | 'enforce';
   };
   readonly kubelet: { readonly address: string; readonly port: number };
+  readonly peers: { readonly address: string; readonly port: number };
   readonly http: { readonly port: number };
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' };
 }

@@ -52,11 +52,13 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
       leaseDurationMs: milliseconds(election.leaseDuration),
       renewDeadlineMs: milliseconds(election.renewDeadline),
       retryPeriodMs: milliseconds(election.retryPeriod),
+      onPeerDeath: election.onPeerDeath,
       handBack: { mode: election.handBack, afterMs: milliseconds(election.handBackAfter) },
     },
     ...defined('redis', redisConfig(data, base)),
     fence: data.fence,
     kubelet: data.kubelet,
+    peers: { address: data.peers.address ?? data.kubelet.address, port: data.peers.port },
     http: data.http,
     log: data.log,
   };

@@ -150,6 +150,22 @@ function checkHomeZone(raw: unknown): Finding[] {
 }
 
 function checkPorts(raw: unknown): Finding[] {
+  return [...checkKubeletPorts(raw), ...checkPeerPort(raw)];
+}
+
+function checkPeerPort(raw: unknown): Finding[] {
+  const peers = valueAt(raw, ['peers', 'port']);
+  const first = valueAt(raw, ['kubelet', 'port']) ?? 10_250;
+  const http = valueAt(raw, ['http', 'port']) ?? 9090;
+  if (!isPort(peers) || peers === 0) return [];
+  const last = isPort(first) && first !== 0 ? first + zonesOf(raw).length - 1 : 0;
+  const ofKubelet = isPort(first) && first <= peers && peers <= last;
+  if (!ofKubelet && peers !== http) return [];
+  const taken = ofKubelet ? `kubelet takes ports ${first} to ${last}, one for each zone` : `http.port is ${peers}`;
+  return [{ path: ['peers', 'port'], message: wrongValue(peers, `a port that is free, or 0; ${taken}`) }];
+}
+
+function checkKubeletPorts(raw: unknown): Finding[] {
   const first = valueAt(raw, ['kubelet', 'port']) ?? 10_250;
   const http = valueAt(raw, ['http', 'port']) ?? 9090;
   const count = zonesOf(raw).length;

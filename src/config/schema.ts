@@ -133,6 +133,11 @@ const election = z
       retryPeriod: duration()
         .default('1s')
         .describe('Time between two renewals, and between two tries of one that failed. At least 100 ms.'),
+      onPeerDeath: oneOf('auto', 'off', 'always')
+        .default('auto')
+        .describe(
+          "Whether a leader's zones are taken at once when its kernel closes its connections to the other replicas and refuses new ones, which is how a process that died looks. Something between the replicas could make a living one look so; a backend that fences then still accepts nothing of it. `auto`: where the zone's backend fences. `always`: everywhere. `off`: nowhere, and replicas hold no connections; the lease has to run out.",
+        ),
       handBack: oneOf('auto', 'manual', 'never')
         .default('auto')
         .describe(
@@ -230,6 +235,26 @@ const kubelet = z
   )
   .describe('The HTTPS API that the API server dials for `kubectl logs`.');
 
+const peers = z
+  .strictObject(
+    {
+      address: z
+        .string({ error: 'an IP address' })
+        .refine((address) => isIP(address) !== 0, { error: 'an IP address' })
+        .optional()
+        .describe('Where the other replicas reach this one. Default: `kubelet.address`.'),
+      port: port()
+        .default(0)
+        .describe(
+          'Port that the other replicas connect to. 0 picks a free one, which they read on its candidate Lease; a fixed one is for networks that let only certain ports through.',
+        ),
+    },
+    { error: A_MAP },
+  )
+  .describe(
+    'The connections between the replicas, which tell at once when one dies: see `election.onPeerDeath`. TLS 1.3; each side knows the other by the certificate that its candidate Lease names.',
+  );
+
 const http = z
   .strictObject(
     {
@@ -280,6 +305,7 @@ export const schema = z
       redis: redis.optional(),
       fence: fence.prefault({}),
       kubelet: kubelet.prefault({}),
+      peers: peers.prefault({}),
       http: http.prefault({}),
       log: log.prefault({}),
     },

@@ -5,6 +5,7 @@ import { type ElectionMetrics, electionMetrics } from './election.ts';
 import { type HealthMetrics, healthMetrics } from './health.ts';
 import { type KubeletMetrics, kubeletMetrics } from './kubelet.ts';
 import { type NodeMetrics, nodeMetrics } from './node.ts';
+import { type PeerMetrics, peerMetrics } from './peers.ts';
 import { type PodMetrics, podMetrics } from './pods.ts';
 import { type ProviderMetrics, providerMetrics } from './provider.ts';
 import { type QueueMetrics, queueMetrics } from './queue.ts';
@@ -17,6 +18,7 @@ export interface Metrics {
   readonly election: ElectionMetrics;
   readonly health: HealthMetrics;
   readonly node: NodeMetrics;
+  readonly peers: PeerMetrics;
   readonly pods: PodMetrics;
   readonly provider: ProviderMetrics;
   readonly kubelet: KubeletMetrics;
@@ -47,6 +49,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     election: electionMetrics(registry),
     health: healthMetrics(registry),
     node: nodeMetrics(registry),
+    peers: peerMetrics(registry),
     pods: podMetrics(registry),
     provider: providerMetrics(registry),
     kubelet: kubeletMetrics(registry),

@@ -10,7 +10,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['metrics'],
   ['kube', 'redis'],
   ['election', 'state'],
-  ['provider', 'config', 'fence'],
+  ['provider', 'config', 'fence', 'peers'],
   ['node', 'pods', 'kubelet'],
   ['zone'],
   ['local-cluster'],

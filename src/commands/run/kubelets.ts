@@ -1,7 +1,7 @@
 /** The kubelet API of every zone: one listener each, one certificate and one client CA for all. */
 import { isIP } from 'node:net';
 import { createKubeletAuth } from '../../kubelet/auth.ts';
-import { createServingCertificate } from '../../kubelet/certificates.ts';
+import { createServingCertificate, type ServingCertificate } from '../../kubelet/certificates.ts';
 import { clusterClientCa, createClientCa } from '../../kubelet/client-ca.ts';
 import { createKubeletServer } from '../../kubelet/server.ts';
 import type { ReplicaOptions } from './replica-options.ts';
@@ -18,6 +18,8 @@ export interface KubeletsOptions extends ReplicaOptions {
 export interface Kubelets extends AsyncDisposable {
   /** By index of the zone. */
   readonly ports: readonly number[];
+  /** What this replica shows of itself. */
+  readonly certificate: ServingCertificate;
   /** Keeps the client CA current until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -57,13 +59,14 @@ export async function startKubelets(options: KubeletsOptions): Promise<Kubelets>
   const servers = opened.move();
   return {
     ports,
+    certificate,
     run: (signal) => clientCa.run(signal),
     [Symbol.asyncDispose]: () => servers.disposeAsync(),
   };
 }
 
 /** A loopback address is listened on as it is; any other may be one that only the outside knows this replica by. */
-function listenHost(address: string): string {
+export function listenHost(address: string): string {
   if (address.startsWith('127.') || address === '::1') return address;
   return isIP(address) === 6 ? '::' : '0.0.0.0';
 }

@@ -1,12 +1,14 @@
 /** What a replica opens or loads beyond its API client: a simulation, which has no sockets, puts its own in their place. */
 import { startHttpServer } from '../../metrics/http-server.ts';
+import { startPeers } from '../../peers/peers.ts';
 import { createProvider } from '../../provider/loading.ts';
 import { startKubelets } from './kubelets.ts';
 
 export interface Outside {
   readonly startHttpServer: typeof startHttpServer;
   readonly startKubelets: typeof startKubelets;
+  readonly startPeers: typeof startPeers;
   readonly createProvider: typeof createProvider;
 }
 
-export const outside: Outside = { startHttpServer, startKubelets, createProvider };
+export const outside: Outside = { startHttpServer, startKubelets, startPeers, createProvider };

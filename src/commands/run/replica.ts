@@ -3,6 +3,7 @@
  * that a zone is given up in good order while everything that this takes still works.
  */
 import { createElection, type Election } from '../../election/election.ts';
+import { holderIdentity } from '../../election/identity.ts';
 import { createEventRecorder } from '../../kube/event-recorder.ts';
 import { createInformer } from '../../kube/informer.ts';
 import { LEASES, NODES } from '../../kube/resources.ts';
@@ -17,6 +18,7 @@ import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
+import { startWitnesses } from './witnesses.ts';
 import { prepareZone, type ZoneParts } from './zone-parts.ts';
 
 /** What is only known once the API server has answered. */
@@ -75,6 +77,10 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
       const homeZone = config.replica.homeZone ?? (await askHomeZone(whereabouts, asking, signal));
       if (signal.aborted || owner === undefined) return;
       await using kubelets = await options.outside.startKubelets({ ...options, owner, zones, signal });
+      const bootId = random.uuid();
+      const holder = holderIdentity(config.replica.name, config.replica.uid, bootId);
+      const { certificate } = kubelets;
+      await using witnesses = await startWitnesses({ ...options, holder, certificate, zones });
       const election = createElection({
         client,
         set: config.set,
@@ -84,8 +90,12 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
           ...(config.replica.uid === undefined ? {} : { uid: config.replica.uid }),
           ...(homeZone === undefined ? {} : { homeZone }),
         },
-        bootId: random.uuid(),
-        zones: config.zones.map(({ name, nodeName }) => ({ name, nodeName })),
+        bootId,
+        zones: zones.map((parts) => ({
+          name: parts.zone.name,
+          nodeName: parts.zone.nodeName,
+          witness: witnesses.of(parts),
+        })),
         timing: config.election,
         handBack: config.election.handBack,
         leases,
@@ -108,7 +118,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
         'takes part in the set',
       );
       ready();
-      await kubelets.run(signal);
+      await Promise.all([kubelets.run(signal), witnesses.run(election.candidates, signal)]);
     },
   };
 

@@ -35,6 +35,8 @@ export interface PlayOptions {
   readonly proxied?: boolean;
   /** Statuses carry their epoch, so that each one's term can be told afterwards. @defaultValue false */
   readonly carryEpoch?: boolean;
+  /** What a replica's configuration says beside or instead of the common one. */
+  readonly settings?: (replica: string) => object;
   /** For everything that is written, not removed at the end. @defaultValue a temporary one, which is */
   readonly folder?: string;
   /** Added to the environment of every part. */
@@ -106,6 +108,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
     configure: (replica, common) => ({
       ...(links === undefined ? common : links.configure(replica, common)),
       ...(options.carryEpoch === true ? { fence: { admissionPolicy: 'warn' } } : {}),
+      ...options.settings?.(replica),
     }),
     ...(options.runtime === undefined ? {} : { runtime: options.runtime }),
     ...(options.backendsOf === undefined ? {} : { backendsOf: options.backendsOf.stage }),

@@ -48,9 +48,10 @@ zones:
     capacity: { cpu: "64", memory: 256Gi, pods: "5000" }
     labels: {}
     taints: [{ key: virtual-kubelet.io/provider, value: web, effect: NoSchedule }]
-election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, handBack: auto, handBackAfter: 60s }
+election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, onPeerDeath: auto, handBack: auto, handBackAfter: 60s }
 fence: { admissionPolicy: off }
 kubelet: { address: 127.0.0.1, port: 10250 }
+peers: { address: 127.0.0.1, port: 0 }
 http: { port: 9090 }
 log: { level: info, format: json }
 `;
@@ -79,10 +80,12 @@ describe('a configuration', () => {
         leaseDurationMs: 6000,
         renewDeadlineMs: 4000,
         retryPeriodMs: 1000,
+        onPeerDeath: 'auto',
         handBack: { mode: 'auto', afterMs: 60_000 },
       },
       fence: { admissionPolicy: 'off' },
       kubelet: { address: '127.0.0.1', port: 10250 },
+      peers: { address: '127.0.0.1', port: 0 },
       http: { port: 9090 },
       log: { level: 'info', format: 'json' },
     });
@@ -131,6 +134,15 @@ zones:
       `${LEAST}election: { leaseDuration: 1m30s, renewDeadline: 1m, retryPeriod: 1500ms }\n`,
     );
     expect(election).toMatchObject({ leaseDurationMs: 90_000, renewDeadlineMs: 60_000, retryPeriodMs: 1500 });
+  });
+
+  it('has the peers where the kubelet API is, unless they are elsewhere', async () => {
+    const peersOf = async (text: string): Promise<string> => {
+      const { peers } = await load(`${LEAST}kubelet: { address: 10.0.0.7 }\n${text}`);
+      return `${peers.address} ${peers.port}`;
+    };
+    expect(await peersOf('')).toBe('10.0.0.7 0');
+    expect(await peersOf('peers: { address: 10.9.0.7, port: 7250 }\n')).toBe('10.9.0.7 7250');
   });
 
   it('is overruled by the command line', async () => {

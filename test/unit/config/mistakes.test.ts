@@ -53,7 +53,7 @@ const PORT = 'a port: a whole number from 0 to 65535';
 const LABEL =
   'a DNS label: lower-case letters, digits and "-", first and last a letter or digit, at most 63 characters';
 const KNOWN =
-  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, kubelet, http, log';
+  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, kubelet, peers, http, log';
 const DURATION = 'a duration with its units: 6s, 500ms, 1m30s (h, m, s and ms are known)';
 const QUALIFIED =
   'a name of letters, digits, "-", "_" and ".", at most 63 characters, perhaps after a DNS name and "/" (example.com/name)';
@@ -359,6 +359,18 @@ check('values that do not fit together', [
     text: withMore('http: { port: 10250 }'),
     says: [
       'z.yaml:5:15: http.port: found 10250 (a number), allowed: a port that is free; kubelet takes port 10250, one for each zone',
+    ],
+  },
+  {
+    what: 'the peers on the port of the metrics',
+    text: withMore('http: { port: 7250 }\npeers: { port: 7250 }'),
+    says: ['z.yaml:6:16: peers.port: found 7250 (a number), allowed: a port that is free, or 0; http.port is 7250'],
+  },
+  {
+    what: 'the peers on a port of the kubelet API',
+    text: zoneWith('').concat('\n  - { name: b, provider: { kind: simulated } }\npeers: { port: 10251 }\n'),
+    says: [
+      'z.yaml:9:16: peers.port: found 10251 (a number), allowed: a port that is free, or 0; kubelet takes ports 10250 to 10251, one for each zone',
     ],
   },
   {

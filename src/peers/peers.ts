@@ -1,0 +1,140 @@
+/**
+ * The kernel as witness. Every replica holds a connection to every other one. When a process ends, however it does, its
+ * kernel closes its connections and refuses new ones; so whoever sees both knows that the process is dead, within
+ * milliseconds. A process that is stopped, blocked or cut off does neither.
+ */
+import { type Clock, sleep } from '../clock.ts';
+import type { Candidates, Living } from '../election/candidates.ts';
+import { PEER_ANNOTATION } from '../election/names.ts';
+import type { Proof, Witness } from '../election/witness.ts';
+import { aborted } from '../lifecycle.ts';
+import type { Logger } from '../log.ts';
+import type { PeerMetrics } from '../metrics/peers.ts';
+import { holdLink, type PeerCertificate } from './link.ts';
+import { startListener } from './listener.ts';
+import { formatPeerAddress, type PeerAddress, parsePeerAddress } from './peer-address.ts';
+import { isRefused } from './refusal.ts';
+
+export interface PeersOptions {
+  /** Own holder identity. */
+  readonly holder: string;
+  /** IP address by which the other replicas reach this one. */
+  readonly address: string;
+  /** Port 0 picks a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly certificate: PeerCertificate;
+  readonly clock: Clock;
+  readonly metrics: PeerMetrics;
+  readonly log: Logger;
+}
+
+/** What is asked of `Candidates`. */
+export interface Telling extends Pick<Candidates, 'tell' | 'subscribe'> {
+  living(): readonly Pick<Living, 'holder' | 'annotations'>[];
+}
+
+/** Disposal says goodbye, once this replica holds nothing any more. */
+export interface Peers extends AsyncDisposable {
+  readonly witness: Witness;
+  /** Tells the others where this replica listens, and holds connections to them until the signal aborts. */
+  run(candidates: Telling, signal: AbortSignal): Promise<void>;
+}
+
+/** A renewal that was on its way when its sender died is carried out within this, or the lease is waited for after all. */
+const IN_FLIGHT_MS = 1_000;
+const REDIAL_MS = 500;
+const REDIAL_MAX_MS = 5_000;
+/** Proofs that are remembered; they matter for as long as a lock names the dead one. */
+const MAX_PROOFS = 64;
+
+export async function startPeers(options: PeersOptions): Promise<Peers> {
+  const { holder: own, certificate, clock, metrics, log } = options;
+  const proofs = new Map<string, Proof>();
+  const subscribers = new Set<() => void>();
+  let candidates: Telling | undefined;
+
+  /** The other replicas by holder identity, as they tell. */
+  function others(): ReadonlyMap<string, PeerAddress> {
+    const known = new Map<string, PeerAddress>();
+    for (const { holder, annotations } of candidates?.living() ?? []) {
+      const at = parsePeerAddress(annotations[PEER_ANNOTATION]);
+      if (at !== undefined && holder !== '') known.set(holder, at);
+    }
+    return known;
+  }
+
+  const listener = await startListener({
+    ...options,
+    knows: (fingerprint) => [...others().values()].some((other) => other.fingerprint === fingerprint),
+  });
+
+  function died(holder: string): void {
+    const at = clock.monotonic();
+    proofs.delete(holder);
+    proofs.set(holder, { by: 'refused', at, coversUntil: at + IN_FLIGHT_MS });
+    for (const oldest of proofs.keys()) if (proofs.size > MAX_PROOFS) proofs.delete(oldest);
+    for (const callback of subscribers) callback();
+  }
+
+  /** Holds a connection to this one process for as long as it is heard of. */
+  async function follow(holder: string, to: PeerAddress, signal: AbortSignal): Promise<void> {
+    let pauseMs = REDIAL_MS;
+    while (!signal.aborted && others().has(holder)) {
+      const end = await holdLink({ to, holder, certificate, clock, signal, established });
+      if (end.how === 'unreached') {
+        if (!signal.aborted) log.debug({ peer: holder, detail: end.detail }, 'no connection to another replica');
+      } else {
+        metrics.connected.dec();
+        if (signal.aborted) return;
+        const dead = end.how === 'closed' && (await isRefused(to, clock, signal));
+        metrics.ended.inc({ end: dead ? 'dead' : end.how === 'goodbye' ? 'goodbye' : 'unproved' });
+        log.info({ peer: holder, end: end.how, detail: end.detail, dead }, 'a connection to another replica has ended');
+        if (dead) died(holder);
+      }
+      await sleep(clock, pauseMs, signal);
+      pauseMs = Math.min(2 * pauseMs, REDIAL_MAX_MS);
+    }
+
+    function established(): void {
+      pauseMs = REDIAL_MS;
+      // Whatever was proved, it was wrong.
+      proofs.delete(holder);
+      metrics.connected.inc();
+      log.debug({ peer: holder, at: `${to.host} ${to.port}` }, 'connected to another replica');
+    }
+  }
+
+  return {
+    witness: {
+      proofOf: (holder) => proofs.get(holder),
+      // There is nothing to look at that is not looked at all the time.
+      suspect: () => {},
+      subscribe(callback) {
+        subscribers.add(callback);
+        return () => subscribers.delete(callback);
+      },
+    },
+
+    async run(of, signal) {
+      candidates = of;
+      const following = new Map<string, Promise<void>>();
+      const look = (): void => {
+        for (const [holder, to] of others()) {
+          if (holder === own || following.has(holder) || signal.aborted) continue;
+          following.set(
+            holder,
+            follow(holder, to, signal).finally(() => following.delete(holder)),
+          );
+        }
+      };
+      const unsubscribe = of.subscribe(look);
+      of.tell(PEER_ANNOTATION, formatPeerAddress(listener.at));
+      look();
+      await aborted(signal);
+      unsubscribe();
+      await Promise.all(following.values());
+    },
+
+    [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
+  };
+}
