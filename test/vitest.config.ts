@@ -21,6 +21,15 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // Runs in processes of its own, one for each core.
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          testTimeout: 240_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           // The embedded API server always, a real one where its programs are.
           name: 'contract',
           include: ['test/kubernetes/contract/**/*.test.ts'],

@@ -47,6 +47,9 @@ export interface Subscriber {
 const FIRST_BACK_OFF_MS = 10_000;
 const LONGEST_BACK_OFF_MS = 300_000;
 
+/** Far more than are deleted while a request can be on its way. */
+const REMEMBERED_DELETIONS = 10_000;
+
 export class SimulatedBackend {
   readonly zone: string;
   readonly capacity: Resources;
@@ -57,6 +60,8 @@ export class SimulatedBackend {
   readonly #fences = new Map<string, { readonly epoch: number; readonly holder: string }>();
   readonly #subscribers = new Set<Subscriber>();
   readonly #zoneWatchers = new Set<() => void>();
+  /** UIDs that were deleted: a create that was long on its way must not bring one back. */
+  readonly #deleted = new Set<string>();
   #faults: SimulatedFaults = noFaults();
 
   constructor(options: SimulatedBackendOptions) {
@@ -87,6 +92,7 @@ export class SimulatedBackend {
       there.view = undefined;
       return { outcome: 'adopted', pod: this.#view(there) };
     }
+    if (this.#deleted.has(uid)) throw new ZoneletError('Conflict', `pod ${uid} was deleted here`);
     const behaviour = this.#behave(resolved.pod);
     if (behaviour.noCapacity) throw new ZoneletError('NoCapacity', 'the simulated backend has no room for this pod');
     const startTime = secondsText(this.#clock.now());
@@ -122,7 +128,10 @@ export class SimulatedBackend {
   delete(ref: PodRef, gracePeriodSeconds: number, fence: Fence): DeleteResult {
     this.#checkFence(fence);
     const pod = this.#find(fence.owner, ref.uid);
-    if (pod === undefined) return { state: 'gone' };
+    if (pod === undefined) {
+      this.#bury(ref.uid);
+      return { state: 'gone' };
+    }
     const now = this.#clock.monotonic();
     if (!pod.deleting) {
       pod.deleting = true;
@@ -362,8 +371,16 @@ export class SimulatedBackend {
     this.#changed(pod);
   }
 
+  #bury(uid: string): void {
+    this.#deleted.add(uid);
+    if (this.#deleted.size <= REMEMBERED_DELETIONS) return;
+    const [oldest] = this.#deleted;
+    if (oldest !== undefined) this.#deleted.delete(oldest);
+  }
+
   #remove(pod: SimulatedPod): BackendPod {
     const last = this.#view(pod);
+    this.#bury(pod.ref.uid);
     const pods = this.#pods.get(pod.owner);
     pods?.delete(pod.ref.uid);
     if (pods?.size === 0) this.#pods.delete(pod.owner);

@@ -1,0 +1,84 @@
+/**
+ * I1: per zone, the epochs of accepted mutations never fall, and two replicas never both have a write accepted under
+ * overlapping terms. On the backend that is to be seen from the epochs themselves. Writes to the API server carry none:
+ * there the time of sending counts, because from the moment that another replica's claim of the zone was accepted nobody
+ * else may send anything for it.
+ */
+import { parseHolder } from '../../../src/election/identity.ts';
+import { EPOCH_ANNOTATION, LEADER_ANNOTATION, zoneLeaseName } from '../../../src/election/names.ts';
+import type { Lease, Node, Pod } from '../../../src/kube/types.ts';
+import type { Sending } from '../model/history.ts';
+import { NAMESPACE, SET } from '../place.ts';
+import { type CreateChecker, isReplica } from './checker.ts';
+
+const POD = /^\/api\/v1\/namespaces\/[^/]+\/pods\//;
+const UID = /"uid":"([^"]+)"/;
+
+export const oneLeader: CreateChecker = ({ zones }, report) => {
+  const zoneOfPod = new Map<string, string>();
+  const highest = new Map<string, { epoch: number; holder: string }>();
+  /** Per zone, the replica's process whose claim was accepted last. */
+  const claimed = new Map<string, { actor: string; epoch: number }>();
+  const zoneOfLease = new Map(zones.map(({ name }) => [`${NAMESPACE}/${zoneLeaseName(SET, name)}`, name]));
+  const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
+
+  /** The zone for which the request is a leader's write. */
+  function zoneOf({ method, path, body }: Sending): string | undefined {
+    if (method === 'GET') return undefined;
+    // By UID: the name may be another zone's pod by now.
+    if (POD.test(path)) return zoneOfPod.get(UID.exec(body ?? '')?.[1] ?? '');
+    const node = /^\/api\/v1\/nodes\/([^/]+)/.exec(path);
+    return node === null ? undefined : zoneOfNode.get(node[1] ?? '');
+  }
+
+  return {
+    backend({ zone, operation, uid, epoch, holder, outcome }) {
+      if (outcome === 'refused' || outcome === 'failed') return;
+      const before = highest.get(zone);
+      if (before !== undefined && (epoch < before.epoch || (epoch === before.epoch && holder !== before.holder))) {
+        report(
+          `${zone}: ${operation} of ${uid} by ${holder} with epoch ${epoch} was accepted after ${before.epoch} of ${before.holder}`,
+        );
+      }
+      if (before === undefined || epoch > before.epoch) highest.set(zone, { epoch, holder });
+    },
+
+    write({ actor, collection, key, object, before }) {
+      if (collection === 'pods' && object !== undefined) {
+        const zone = zoneOfNode.get((object as Pod).spec?.nodeName ?? '');
+        if (zone !== undefined) zoneOfPod.set(object.metadata?.uid ?? '', zone);
+      }
+      if (!isReplica(actor) || object === undefined) return;
+      if (collection === 'leases.coordination.k8s.io') {
+        const zone = zoneOfLease.get(key);
+        const { holderIdentity = '', leaseTransitions = 0 } = (object as Lease).spec ?? {};
+        if (zone === undefined || holderIdentity === '') return;
+        const last = claimed.get(zone);
+        if (last !== undefined && last.epoch >= leaseTransitions && last.actor !== actor)
+          report(`${zone}: ${actor} claimed epoch ${leaseTransitions} after ${last.actor} had ${last.epoch}`);
+        if (last === undefined || leaseTransitions > last.epoch) claimed.set(zone, { actor, epoch: leaseTransitions });
+      }
+      if (collection === 'nodes') {
+        const epochOf = (node: Node | undefined): number =>
+          Number(node?.metadata?.annotations?.[EPOCH_ANNOTATION] ?? 0);
+        const [now, then] = [epochOf(object as Node), epochOf(before as Node | undefined)];
+        if (now < then) report(`${key}: ${actor} let the Node's epoch fall from ${then} to ${now}`);
+        const leader = (node: Node | undefined): string => node?.metadata?.annotations?.[LEADER_ANNOTATION] ?? '';
+        if (now === then && now > 0 && leader(object as Node) !== leader(before as Node | undefined))
+          report(
+            `${key}: epoch ${now} went from ${parseHolder(leader(before as Node))?.replica} to ${parseHolder(leader(object as Node))?.replica}`,
+          );
+      }
+    },
+
+    sending(sending) {
+      const { actor, method, path } = sending;
+      const zone = zoneOf(sending);
+      const last = zone === undefined ? undefined : claimed.get(zone);
+      if (last === undefined || last.actor === actor) return;
+      report(
+        `${zone}: ${actor} sends ${method} ${path} although ${last.actor} has held the zone with epoch ${last.epoch}`,
+      );
+    },
+  };
+};

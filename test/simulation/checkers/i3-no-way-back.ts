@@ -1,0 +1,27 @@
+/** I3: a terminal phase never changes, restart counts never fall, and a status stays with its UID. */
+import type { Pod } from '../../../src/kube/types.ts';
+import type { CreateChecker } from './checker.ts';
+
+export const noWayBack: CreateChecker = (_world, report) => ({
+  write({ actor, collection, key, object, before }) {
+    if (collection !== 'pods' || object === undefined) return;
+    const [pod, last] = [object as Pod, before as Pod | undefined];
+    const uid = pod.metadata?.uid ?? '';
+    for (const status of pod.status?.containerStatuses ?? []) {
+      const id = status.containerID ?? '';
+      if (id !== '' && !id.includes(uid))
+        report(`${key} (${uid}) shows a container of another pod: ${id} (by ${actor})`);
+    }
+    if (last === undefined || last.metadata?.uid !== uid) return;
+    const { phase = 'Pending' } = last.status ?? {};
+    if ((phase === 'Succeeded' || phase === 'Failed') && pod.status?.phase !== phase) {
+      report(`${key} (${uid}) went from ${phase} to ${pod.status?.phase} (by ${actor})`);
+    }
+    for (const { name, restartCount } of last.status?.containerStatuses ?? []) {
+      const now = pod.status?.containerStatuses?.find((status) => status.name === name);
+      if (now === undefined) report(`${key} (${uid}): the status of container ${name} vanished (by ${actor})`);
+      else if (now.restartCount < restartCount)
+        report(`${key} (${uid}): restarts of ${name} fell from ${restartCount} to ${now.restartCount} (by ${actor})`);
+    }
+  },
+});

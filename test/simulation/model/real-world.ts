@@ -1,0 +1,48 @@
+/**
+ * The door between the simulation and the real world, and the lock on it: once `lockDoor` was called, whatever asks for
+ * real time or real randomness throws, because it would make a seed tell another story each time. Work that gives way to
+ * the event loop (`setImmediate`) does so in virtual time.
+ */
+import type { Scheduler } from './scheduler.ts';
+
+const realImmediate = setImmediate;
+
+/** Returns once every promise has gone on as far as it can. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => realImmediate(resolve));
+}
+
+let current: Scheduler | undefined;
+
+/** Whose virtual time `setImmediate` belongs to from now on. */
+export function enter(scheduler: Scheduler): void {
+  current = scheduler;
+}
+
+export function lockDoor(): void {
+  const refuse = (what: string) => (): never => {
+    throw new Error(`${what} was called in the simulation: it is not a function of the seed`);
+  };
+  const RealDate = Date;
+  class VirtualDate extends RealDate {
+    constructor(...values: [] | [number | string | Date]) {
+      if (values.length === 0) refuse('new Date()')();
+      super(...(values as [number]));
+    }
+    static override now = refuse('Date.now');
+  }
+  Object.assign(globalThis, {
+    Date: VirtualDate,
+    setTimeout: refuse('setTimeout'),
+    setInterval: refuse('setInterval'),
+    fetch: refuse('fetch'),
+    setImmediate(run: (...values: unknown[]) => void, ...values: unknown[]) {
+      if (current === undefined) return realImmediate(run, ...values);
+      return current.after(0, () => run(...values));
+    },
+  });
+  Math.random = refuse('Math.random');
+  performance.now = refuse('performance.now');
+  crypto.randomUUID = refuse('crypto.randomUUID');
+  crypto.getRandomValues = refuse('crypto.getRandomValues');
+}
