@@ -1,6 +1,7 @@
 /** What a world consists of. */
 import type { ApiServer } from './model/api-server.ts';
 import type { History } from './model/history.ts';
+import type { PeerNetwork } from './model/peers.ts';
 import type { Replica } from './model/replica.ts';
 import type { Scheduler } from './model/scheduler.ts';
 import type { ZoneBackend } from './model/zone-backend.ts';
@@ -16,6 +17,7 @@ export interface World {
   readonly api: ApiServer;
   readonly zones: readonly Zone[];
   readonly replicas: readonly Replica[];
+  readonly peers: PeerNetwork;
 }
 
 export interface Zone {

@@ -42,6 +42,7 @@ export interface Fault extends Timed {
     | { readonly kind: 'pause'; readonly replica: number; readonly asleep: boolean }
     | { readonly kind: 'crash'; readonly replica: number }
     | { readonly kind: 'terminate'; readonly replica: number }
+    | { readonly kind: 'slander'; readonly replica: number }
     | { readonly kind: 'wall clock'; readonly replica: number; readonly offsetMs: number }
     | { readonly kind: 'api away' }
     | { readonly kind: 'api restart' }
@@ -143,6 +144,7 @@ const KINDS: readonly FaultKind[] = [
   'pause',
   'crash',
   'terminate',
+  'slander',
   'wall clock',
   'api away',
   'api restart',
@@ -204,6 +206,7 @@ function drawFault(d: Dice, kind: FaultKind, { replicas, zones }: Place): Fault[
       return { kind, zone, staleMs: d.pick([200, 1_000, 4_000]) };
     case 'crash':
     case 'terminate':
+    case 'slander':
       return { kind, replica };
     case 'api away':
     case 'api restart':

@@ -6,6 +6,7 @@ import { schema } from '../../src/config/schema.ts';
 import { ApiServer } from './model/api-server.ts';
 import { History } from './model/history.ts';
 import { Link } from './model/link.ts';
+import { PeerNetwork } from './model/peers.ts';
 import { dice } from './model/randomness.ts';
 import { enter } from './model/real-world.ts';
 import { Replica } from './model/replica.ts';
@@ -29,6 +30,7 @@ export function createWorld(plan: Plan, keepLines: boolean): World {
     const name = `zone-${i}`;
     return { name, nodeName: `${SET}-${name}`, backend: new ZoneBackend(name, scheduler, history, dice(seed, name)) };
   });
+  const peers = new PeerNetwork(scheduler, dice(seed, 'peers'));
   const backends = new Map(zones.map(({ name, backend }) => [name, backend]));
   const replicas = plan.rates.map((rate, i) => {
     const name = `replica-${i}`;
@@ -42,11 +44,12 @@ export function createWorld(plan: Plan, keepLines: boolean): World {
       api,
       apiLink: new Link(scheduler, dice(seed, `${name} api`)),
       backends,
+      peers,
       backendLinks: new Map(zones.map((zone) => [zone.name, new Link(scheduler, dice(seed, `${name} ${zone.name}`))])),
       rate,
     });
   });
-  return { plan, scheduler, history, api, zones, replicas };
+  return { plan, scheduler, history, api, zones, replicas, peers };
 }
 
 function configOf(replica: string, homeZone: string, zones: readonly Zone[]): Config {
@@ -139,6 +142,9 @@ function bringAbout(world: World, { fault, forMs }: Fault): void {
         replica?.kill();
         replica?.start();
       });
+      return;
+    case 'slander':
+      if (replica?.process !== undefined) world.peers.slander(replica.process);
       return;
     case 'wall clock':
       replica?.stepWall(fault.offsetMs);

@@ -14,11 +14,11 @@ import { type CreateChecker, isReplica } from './checker.ts';
 const POD = /^\/api\/v1\/namespaces\/[^/]+\/pods\//;
 const UID = /"uid":"([^"]+)"/;
 
-export const oneLeader: CreateChecker = ({ zones }, report) => {
+export const oneLeader: CreateChecker = ({ zones, peers }, report) => {
   const zoneOfPod = new Map<string, string>();
   const highest = new Map<string, { epoch: number; holder: string }>();
   /** Per zone, the replica's process whose claim was accepted last. */
-  const claimed = new Map<string, { actor: string; epoch: number }>();
+  const claimed = new Map<string, { actor: string; epoch: number; wronged: string | undefined }>();
   const zoneOfLease = new Map(zones.map(({ name }) => [`${NAMESPACE}/${zoneLeaseName(SET, name)}`, name]));
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
 
@@ -56,7 +56,11 @@ export const oneLeader: CreateChecker = ({ zones }, report) => {
         const last = claimed.get(zone);
         if (last !== undefined && last.epoch >= leaseTransitions && last.actor !== actor)
           report(`${zone}: ${actor} claimed epoch ${leaseTransitions} after ${last.actor} had ${last.epoch}`);
-        if (last === undefined || leaseTransitions > last.epoch) claimed.set(zone, { actor, epoch: leaseTransitions });
+        if (last === undefined || leaseTransitions > last.epoch) {
+          const former = (before as Lease | undefined)?.spec?.holderIdentity ?? '';
+          const wronged = peers.slandered.has(former) ? last?.actor : last?.actor === actor ? last.wronged : undefined;
+          claimed.set(zone, { actor, epoch: leaseTransitions, wronged });
+        }
       }
       if (collection === 'nodes') {
         const epochOf = (node: Node | undefined): number =>
@@ -75,7 +79,8 @@ export const oneLeader: CreateChecker = ({ zones }, report) => {
       const { actor, method, path } = sending;
       const zone = zoneOf(sending);
       const last = zone === undefined ? undefined : claimed.get(zone);
-      if (last === undefined || last.actor === actor) return;
+      // One that was declared dead while it lived does not know it yet; the backend's fence is what holds then.
+      if (last === undefined || last.actor === actor || last.wronged === actor) return;
       report(
         `${zone}: ${actor} sends ${method} ${path} although ${last.actor} has held the zone with epoch ${last.epoch}`,
       );

@@ -1,4 +1,5 @@
 /** A replica as it is shipped (`runReplica`), in a process of the simulation. */
+import type { Kubelets } from '../../../src/commands/run/kubelets.ts';
 import { runReplica } from '../../../src/commands/run/replica.ts';
 import type { Config } from '../../../src/config/config.ts';
 import { createKubeClient } from '../../../src/kube/api-client.ts';
@@ -8,6 +9,7 @@ import type { ApiServer } from './api-server.ts';
 import { createApiTransport } from './api-transport.ts';
 import type { Actor, History } from './history.ts';
 import type { Link } from './link.ts';
+import type { PeerNetwork } from './peers.ts';
 import { Process } from './process.ts';
 import { dice } from './randomness.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -24,8 +26,12 @@ export interface ReplicaOptions {
   readonly apiLink: Link;
   readonly backends: ReadonlyMap<string, ZoneBackend>;
   readonly backendLinks: ReadonlyMap<string, Link>;
+  readonly peers: PeerNetwork;
   readonly rate: number;
 }
+
+/** Nobody connects to it. */
+const NO_CERTIFICATE: Kubelets['certificate'] = { certificate: '', key: '' };
 
 /** One machine: the replica's process comes and goes on it, its links stay. */
 export class Replica {
@@ -105,9 +111,11 @@ export class Replica {
         startHttpServer: async () => ({ port: 9090, ...nothing }),
         startKubelets: async ({ zones }) => ({
           ports: zones.map((_, index) => 10_250 + index),
+          certificate: NO_CERTIFICATE,
           run: (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true })),
           ...nothing,
         }),
+        startPeers: async ({ holder }) => this.#options.peers.join(holder, process),
         createProvider: async (_raw, { zone }) => {
           const backend = this.#options.backends.get(zone);
           const link = this.backendLinks.get(zone);
@@ -132,6 +140,7 @@ export class Replica {
 
   /** SIGKILL. */
   kill(): void {
+    if (this.#process !== undefined) this.#options.peers.died(this.#process);
     this.#process?.kill();
     this.apiLink.breakStreams();
     for (const link of this.backendLinks.values()) link.breakStreams();
