@@ -57,6 +57,8 @@ export interface Config {
     /** What a policy in the API server does with statuses of an epoch that is over; with `off` there is none. */
     readonly admissionPolicy: 'off' | 'warn' | 'enforce';
   };
+  /** What happens to a zone's pods when its backend is down. */
+  readonly onZoneDown: { readonly policy: 'hold' | 'evict'; readonly afterMs: number };
   readonly kubelet: { readonly address: string; readonly port: number };
   readonly peers: { readonly address: string; readonly port: number };
   readonly http: { readonly port: number };

@@ -57,6 +57,7 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
     },
     ...defined('redis', redisConfig(data, base)),
     fence: data.fence,
+    onZoneDown: { policy: data.onZoneDown.policy, afterMs: milliseconds(data.onZoneDown.after) },
     kubelet: data.kubelet,
     peers: { address: data.peers.address ?? data.kubelet.address, port: data.peers.port },
     http: data.http,

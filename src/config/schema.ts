@@ -217,6 +217,26 @@ const fence = z
   )
   .describe('What keeps a leader that is one no longer from changing anything.');
 
+const onZoneDown = z
+  .strictObject(
+    {
+      policy: oneOf('hold', 'evict')
+        .default('hold')
+        .describe(
+          '`hold`: the virtual node takes no new pods and says why; pods stay where they are and go on when the backend is back. `evict`: it also says that it is not Ready, so that Kubernetes deletes the pods after their tolerations and their controllers place new ones in other zones. `hold`, because what runs on a backend that cannot be reached may well be running.',
+        ),
+      after: duration()
+        .default('60s')
+        .describe(
+          'With `evict`: how long a backend has been down before the zone is given up. Longer than a restart of the backend takes; two replicas need about 12 s to agree, so less is not possible.',
+        ),
+    },
+    { error: A_MAP },
+  )
+  .describe(
+    'What happens when two replicas in different zones agree that the backend of a zone is down. Never for a majority of the zones at once.',
+  );
+
 const kubelet = z
   .strictObject(
     {
@@ -304,6 +324,7 @@ export const schema = z
       election: election.prefault({}),
       redis: redis.optional(),
       fence: fence.prefault({}),
+      onZoneDown: onZoneDown.prefault({}),
       kubelet: kubelet.prefault({}),
       peers: peers.prefault({}),
       http: http.prefault({}),

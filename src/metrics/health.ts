@@ -4,6 +4,7 @@ import { Gauge, type Registry } from 'prom-client';
 export interface HealthMetrics {
   readonly health: Gauge<'zone' | 'state'>;
   readonly observers: Gauge<'zone' | 'state'>;
+  readonly brake: Gauge<'zone' | 'reason'>;
 }
 
 export function healthMetrics(registry: Registry): HealthMetrics {
@@ -20,6 +21,12 @@ export function healthMetrics(registry: Registry): HealthMetrics {
       name: 'zonelet_zone_observers',
       help: "Living replicas by what they see of the zone's backend: Up, NoNew, Down or Unknown.",
       labelNames,
+      registers,
+    }),
+    brake: new Gauge({
+      name: 'zonelet_zone_brake',
+      help: '1 while the zone looks down and is not given up: too many zones at once (majority, told by its leader), or all of them (everything).',
+      labelNames: ['zone', 'reason'],
       registers,
     }),
   };

@@ -15,6 +15,8 @@ interface ConditionInput {
   readonly sandbox: boolean;
   /** Set when the backend cannot see the pod now: only Ready is turned off. */
   readonly unreachable?: string;
+  /** Set while the node itself says that it is not Ready: only Ready is turned off. */
+  readonly nodeNotReady?: { readonly reason: string; readonly message: string };
   /** RFC 3339. */
   readonly now: string;
 }
@@ -72,11 +74,12 @@ function containersReadyVerdict({ pod, phase, statuses }: ConditionInput): Verdi
 }
 
 function readyVerdict(
-  { pod, unreachable }: ConditionInput,
+  { pod, unreachable, nodeNotReady }: ConditionInput,
   containersReady: Verdict,
   before: readonly PodCondition[],
 ): Verdict {
   if (containersReady.status !== 'True') return containersReady;
+  if (nodeNotReady !== undefined) return { status: 'False', ...nodeNotReady };
   if (unreachable !== undefined) return { status: 'False', reason: 'BackendUnreachable', message: unreachable };
   const messages: string[] = [];
   for (const { conditionType } of pod.spec?.readinessGates ?? []) {

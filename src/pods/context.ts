@@ -42,12 +42,20 @@ export interface PodControllerOptions {
   readonly hostIP?: string;
   /** The zone's Node as it is known, for the admission of pods that no scheduler has fitted in. @defaultValue every pod is admitted */
   readonly node?: () => Node | undefined;
+  /** Whether the node says of itself that it is not Ready. @defaultValue it is */
+  readonly nodeReadiness?: NodeReadiness;
   /** Pods worked on at once. @defaultValue 32: it keeps an API server of two cores busy and does not swamp it. */
   readonly workers?: number;
   /** Time for what is under way when the term is to end, in milliseconds. @defaultValue 300: a hand-over has to stay below half a second. */
   readonly windDownMs?: number;
   /** Told once when every pod of the zone is known: the backend's complete list was merged with the API's. */
   readonly onTakenOver?: (summary: TakeOver) => void;
+}
+
+export interface NodeReadiness {
+  notReady(): { readonly reason: string; readonly message: string } | undefined;
+  /** Calls back when the answer changes. Returns its removal. */
+  subscribe(callback: () => void): () => void;
 }
 
 export interface TakeOver {

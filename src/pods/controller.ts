@@ -52,10 +52,12 @@ export async function runPodController(options: PodControllerOptions): Promise<v
   const active = new Set<string>();
   const orphans = new Orphans(options.zone, () => clock.monotonic());
   let unsubscribe: (() => void) | undefined;
+  let unsubscribeReadiness: (() => void) | undefined;
   const background: Promise<void>[] = [];
   try {
     if (!(await refreshCache(context)) || intake.signal.aborted) return;
     unsubscribe = informer.subscribe(handlers(context));
+    unsubscribeReadiness = followReadiness(context);
     // What the backend shows comes first: without it every pod would look as if it were to be created.
     const complete = await firstLook(context, orphans);
     holdRoom(context);
@@ -82,6 +84,7 @@ export async function runPodController(options: PodControllerOptions): Promise<v
   } finally {
     life.abort();
     unsubscribe?.();
+    unsubscribeReadiness?.();
     term.signal.removeEventListener('abort', stop);
     term.ending.removeEventListener('abort', windDown);
     await Promise.allSettled(background);
@@ -142,6 +145,17 @@ function handlers(context: PodContext): {
     },
     deleted,
   };
+}
+
+/** A node that is Ready again has pods to say so of. That they are not ready is said by `not-ready.ts`. */
+function followReadiness(context: PodContext): (() => void) | undefined {
+  const { nodeReadiness } = context;
+  let before = nodeReadiness?.notReady() !== undefined;
+  return nodeReadiness?.subscribe(() => {
+    const now = nodeReadiness.notReady() !== undefined;
+    if (before && !now) for (const tracked of context.pods.values()) context.enqueue(tracked);
+    before = now;
+  });
 }
 
 function sameVersion(a: Pod, b: Pod): boolean {

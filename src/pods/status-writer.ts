@@ -48,9 +48,11 @@ export async function publish(context: PodContext, tracked: TrackedPod, report: 
   let pod = apiPod(context, tracked);
   for (let attempt = 0; attempt < TRIES; attempt++) {
     if (pod === undefined) return undefined;
+    const nodeNotReady = context.nodeReadiness?.notReady();
     const status = podStatus({
       pod,
       ...report,
+      ...(nodeNotReady === undefined ? {} : { nodeNotReady }),
       now: context.clock.now(),
       ...(context.hostIP === undefined ? {} : { hostIP: context.hostIP }),
     });

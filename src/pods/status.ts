@@ -25,6 +25,8 @@ export interface StatusInput {
   readonly lost?: { readonly reason: string; readonly message: string };
   /** The node does not take the pod: it has failed before anything was started. */
   readonly rejected?: { readonly reason: string; readonly message: string };
+  /** The node says that it is not Ready; so is the pod, whatever its containers do. */
+  readonly nodeNotReady?: { readonly reason: string; readonly message: string };
   /** Address of the host, where the backend does not say and the pod has none yet. */
   readonly hostIP?: string;
   /** Wall clock, milliseconds since the epoch. */
@@ -69,6 +71,7 @@ export function podStatus(input: StatusInput): PodStatus {
       ...(observation?.reachable === false
         ? { unreachable: observation.message ?? 'the backend cannot see the pod now' }
         : {}),
+      ...(input.nodeNotReady === undefined ? {} : { nodeNotReady: input.nodeNotReady }),
       now,
     }),
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),

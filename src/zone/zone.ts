@@ -23,17 +23,21 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { type CaretakerOptions, runCaretaker } from '../node/caretaker.ts';
 import { claimNode } from '../node/claim.ts';
+import { SET_LABEL } from '../node/names.ts';
 import { runNodeController } from '../node/node-controller.ts';
 import { takesNoNewPods } from '../node/node-health.ts';
 import type { NodeIdentity } from '../node/node-object.ts';
 import { runPodController } from '../pods/controller.ts';
+import { keepPodsNotReady } from '../pods/not-ready.ts';
 import type { Resources } from '../provider/contract.ts';
-import type { GuardedProvider } from '../provider/guard.ts';
+import type { GuardedProvider, TermProvider } from '../provider/guard.ts';
 import type { StateStore } from '../state/contract.ts';
 import { countAllocation } from './allocation.ts';
 import { answerHandOvers } from './hand-over-requests.ts';
+import { createDeparture, type ZoneDownPolicy } from './health/departure.ts';
 import type { ZoneHealth } from './health/health.ts';
 import { nodeHealth } from './health/posture.ts';
+import { removeReplaced } from './health/replaced-pods.ts';
 import { followZoneReports, type ZoneReports } from './zone-reports.ts';
 
 export interface ZoneOptions {
@@ -47,6 +51,9 @@ export interface ZoneOptions {
   readonly preferHome: boolean;
   readonly provider: GuardedProvider;
   readonly health: ZoneHealth;
+  readonly onZoneDown: ZoneDownPolicy;
+  /** Names of the Nodes of all zones of the set. */
+  readonly nodeNames: readonly string[];
   /** Pods bound to the zone's node. The caller runs it. */
   readonly pods: Informer<Pod>;
   /** Nodes of the set. The caller runs it. */
@@ -145,7 +152,22 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
 
   if (putByHand(node, term)) term.stay();
 
+  const mutations = provider.forTerm(term, owner);
   using allocation = countAllocation(zone, pods, clock, metrics.node);
+  const departure = createDeparture({
+    zone,
+    nodeName: identity.nodeName,
+    nodeNames: options.nodeNames,
+    labelSelector: `${SET_LABEL}=${identity.set}`,
+    policy: options.onZoneDown,
+    health: options.health,
+    client,
+    removeReplaced: (signal) => removeReplaced({ zone, owner, client, pods, provider, mutations, log }, signal),
+    events,
+    clock,
+    metrics: metrics.health,
+    log,
+  });
   // The Node is kept to the end of the term, also while the pods are being wound down.
   const office = new AbortController();
   const inOffice = AbortSignal.any([office.signal, term.signal]);
@@ -166,9 +188,9 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       version: options.version,
       capacity: options.capacity,
       report: () => reports.latest,
-      health: () => nodeHealth(options.health.verdict, () => allocation.latest),
+      health: (of) => nodeHealth(options.health.verdict, departure.ofNode(of), () => allocation.latest),
       onNews(callback) {
-        const unsubscribe = [reports.subscribe(callback), options.health.subscribe(callback)];
+        const unsubscribe = [reports, options.health, departure].map(({ subscribe }) => subscribe(callback));
         return () => {
           for (const remove of unsubscribe) remove();
         };
@@ -177,6 +199,10 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
     node,
     inOffice,
   );
+  const departing = Promise.all([
+    departure.run(AbortSignal.any([inOffice, term.ending])),
+    keepPodsNotReady({ pods, readiness: departure, writes, clock, log }, inOffice),
+  ]);
   const answering = answerHandOvers(
     {
       zone,
@@ -194,7 +220,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
     AbortSignal.any([inOffice, term.ending]),
   );
   try {
-    if (!(await claimBackend(options, term, log))) return;
+    if (!(await claimBackend(options, mutations, term, log))) return;
     log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
     await runPodController({
       zone,
@@ -219,6 +245,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       metrics: metrics.pods,
       log,
       hostIP: options.kubelet.address,
+      nodeReadiness: departure,
       // A node that wants no new pods offers only what they take; those that come all the same wait for the backend's word.
       node() {
         const known = options.nodes.get(identity.nodeName);
@@ -227,14 +254,17 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
     });
   } finally {
     office.abort();
-    await Promise.all([keeping, answering]);
+    await Promise.all([keeping, departing, answering]);
   }
 }
 
 /** Raises the backend's fence, for as long as it takes and the term lasts; false when the term is over. */
-async function claimBackend(options: ZoneOptions, term: Term, log: Logger): Promise<boolean> {
-  const { provider, owner, clock } = options;
-  const mutations = provider.forTerm(term, owner);
+async function claimBackend(
+  { clock }: ZoneOptions,
+  mutations: TermProvider,
+  term: Term,
+  log: Logger,
+): Promise<boolean> {
   const over = AbortSignal.any([term.signal, term.ending]);
   for (let attempt = 1; !over.aborted; attempt++) {
     try {

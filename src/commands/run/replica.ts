@@ -206,6 +206,8 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 preferHome: config.election.handBack.mode !== 'never',
                 provider,
                 health: known().health.zone(zone.name),
+                onZoneDown: config.onZoneDown,
+                nodeNames: config.zones.map(({ nodeName }) => nodeName),
                 pods,
                 nodes,
                 state: kubernetesStateStore,

@@ -8,7 +8,7 @@ import type { Candidates } from '../../election/candidates.ts';
 import type { HealthMetrics } from '../../metrics/health.ts';
 import { ZONE_STATES } from '../../provider/received-report.ts';
 import { agree, type Observer, type Verdict } from './agreement.ts';
-import type { Judgement } from './judgement.ts';
+import { type Judgement, NO_JUDGEMENT } from './judgement.ts';
 import { createSight, type SightOptions } from './sight.ts';
 
 export interface SetHealthOptions {
@@ -24,7 +24,10 @@ export interface ZoneHealth {
   run(options: Pick<SightOptions, 'provider' | 'reports'>, signal: AbortSignal): Promise<void>;
   /** As of the last news. */
   readonly verdict: Verdict;
-  /** Monotonic time since when the verdict is `Down` without a break; undefined while it is not. */
+  /**
+   * Monotonic time since when the backend is down, which is when this replica first missed it, though not long before it
+   * was agreed; undefined while the verdict is another one.
+   */
   readonly downSince: number | undefined;
   /** Calls back after every observation and every news of another replica. Returns its removal. */
   subscribe(callback: () => void): () => void;
@@ -40,14 +43,15 @@ interface Tracked {
   downSince: number | undefined;
 }
 
-const NOTHING: Judgement = { state: 'Unknown', evidence: 'nothing was heard of the backend yet', rival: undefined };
+/** What the judgements of two replicas take at most when a backend fails at once. */
+const AGREEING_MS = 15_000;
 
 export function createSetHealth({ zones, replica, candidates, clock, metrics }: SetHealthOptions): SetHealth {
   const tracked = new Map<string, Tracked>();
   const subscribers = new Set<() => void>();
   for (const zone of zones) {
-    const verdict: Verdict = { state: 'Unknown', reason: 'BackendUnknown', message: NOTHING.evidence };
-    tracked.set(zone, { judgement: () => NOTHING, verdict, downSince: undefined });
+    const verdict: Verdict = { state: 'Unknown', reason: 'BackendUnknown', message: NO_JUDGEMENT.evidence };
+    tracked.set(zone, { judgement: () => NO_JUDGEMENT, verdict, downSince: undefined });
   }
   const of = (zone: string): Tracked => {
     const found = tracked.get(zone);
@@ -62,12 +66,14 @@ export function createSetHealth({ zones, replica, candidates, clock, metrics }: 
       [...seen.values()].every(({ state }) => state === 'Down') &&
       !living.some(({ backends }) => zones.some((zone) => reaches(backends, zone)));
     for (const [zone, state] of tracked) {
-      const own = observer(replica.name, replica.homeZone, seen.get(zone) ?? NOTHING);
+      const own = observer(replica.name, replica.homeZone, seen.get(zone) ?? NO_JUDGEMENT);
       const others = living.map(({ name, homeZone, backends }) =>
         observer(name, homeZone, backends.get(zone) ?? { state: 'Unknown', evidence: '' }),
       );
       state.verdict = agree({ own, others, everythingIsDown });
-      state.downSince = state.verdict.state === 'Down' ? (state.downSince ?? clock.monotonic()) : undefined;
+      const missedAt = Math.max(seen.get(zone)?.since ?? 0, clock.monotonic() - AGREEING_MS);
+      state.downSince = state.verdict.state === 'Down' ? (state.downSince ?? missedAt) : undefined;
+      metrics.brake.set({ zone, reason: 'everything' }, state.verdict.reason === 'EveryBackendDown' ? 1 : 0);
       for (const each of ZONE_STATES) {
         metrics.health.set({ zone, state: each }, state.verdict.state === each ? 1 : 0);
         const count = [own, ...others].filter(({ sight }) => sight.state === each).length;

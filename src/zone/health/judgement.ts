@@ -16,6 +16,8 @@ export interface Judgement {
   readonly state: ZoneState;
   /** What it rests on, for people. */
   readonly evidence: string;
+  /** When the first of the observations was made that led to it. */
+  readonly since: number;
   /** What the last observations say instead. */
   readonly rival: Rival | undefined;
 }
@@ -53,6 +55,7 @@ export interface Memory extends Judgement {
 export const NO_JUDGEMENT: Memory = {
   state: 'Unknown',
   evidence: 'nothing was heard of the backend yet',
+  since: 0,
   rival: undefined,
   relapses: 0,
   trustedAt: undefined,
@@ -68,6 +71,7 @@ export function judge(before: Memory, seen: Observation, at: number, settings = 
   return {
     state: says,
     evidence: seen.evidence,
+    since: rival.since,
     rival: undefined,
     relapses: before.state === 'Up' ? (isRelapse ? before.relapses + 1 : 0) : before.relapses,
     trustedAt: says === 'Up' && before.state !== 'Unknown' ? at : before.trustedAt,

@@ -7,12 +7,16 @@ const STATUS = { Up: 'True', NoNew: 'True', Down: 'False', Unknown: 'Unknown' } 
 const TAINT = { Up: 'none', NoNew: 'no new pods', Down: 'backend down', Unknown: 'as it is' } as const;
 
 /** `allocated`: what the node's pods request; asked only when it matters. */
-export function nodeHealth({ state, reason, message }: Verdict, allocated: () => Resources): NodeHealth {
+export function nodeHealth(
+  { state, reason, message }: Verdict,
+  notReady: NodeHealth['notReady'],
+  allocated: () => Resources,
+): NodeHealth {
   return {
     // One replica's trouble is no statement about the backend.
     backend: { status: reason === 'BackendNotReached' ? 'Unknown' : STATUS[state], reason, message },
     taint: TAINT[state],
     onlyAllocated: state === 'NoNew' ? allocated() : undefined,
-    notReady: undefined,
+    notReady,
   };
 }

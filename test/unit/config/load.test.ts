@@ -50,6 +50,7 @@ zones:
     taints: [{ key: virtual-kubelet.io/provider, value: web, effect: NoSchedule }]
 election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, onPeerDeath: auto, handBack: auto, handBackAfter: 60s }
 fence: { admissionPolicy: off }
+onZoneDown: { policy: hold, after: 60s }
 kubelet: { address: 127.0.0.1, port: 10250 }
 peers: { address: 127.0.0.1, port: 0 }
 http: { port: 9090 }
@@ -84,6 +85,7 @@ describe('a configuration', () => {
         handBack: { mode: 'auto', afterMs: 60_000 },
       },
       fence: { admissionPolicy: 'off' },
+      onZoneDown: { policy: 'hold', afterMs: 60_000 },
       kubelet: { address: '127.0.0.1', port: 10250 },
       peers: { address: '127.0.0.1', port: 0 },
       http: { port: 9090 },

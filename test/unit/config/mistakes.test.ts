@@ -53,7 +53,7 @@ const PORT = 'a port: a whole number from 0 to 65535';
 const LABEL =
   'a DNS label: lower-case letters, digits and "-", first and last a letter or digit, at most 63 characters';
 const KNOWN =
-  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, kubelet, peers, http, log';
+  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, onZoneDown, kubelet, peers, http, log';
 const DURATION = 'a duration with its units: 6s, 500ms, 1m30s (h, m, s and ms are known)';
 const QUALIFIED =
   'a name of letters, digits, "-", "_" and ".", at most 63 characters, perhaps after a DNS name and "/" (example.com/name)';
@@ -312,6 +312,14 @@ check('values that do not fit together', [
     says: [
       'z.yaml:5:23: election.handBack: found "atuo", allowed: one of auto, manual, never; did you mean "auto"?',
       'z.yaml:5:44: election.handBackAfter: found "5s", allowed: at least leaseDuration 6s, because nobody knows sooner whether a replica lives',
+    ],
+  },
+  {
+    what: 'a policy for zones that are down that there is not, and a time without a unit',
+    text: withMore('onZoneDown: { policy: evicted, after: 60 }'),
+    says: [
+      'z.yaml:5:23: onZoneDown.policy: found "evicted", allowed: one of hold, evict; did you mean "evict"?',
+      `z.yaml:5:39: onZoneDown.after: found 60 (a number), allowed: ${DURATION}; in quotes it is text`,
     ],
   },
   {
