@@ -1,13 +1,12 @@
 /** `zonelet run`: one replica of a set, until it is told to stop. */
 
 import { systemClock, systemRandom } from '../clock.ts';
-import { loadConfig } from '../config/load.ts';
 import { startWatchdog } from '../election/watchdog.ts';
 import { messageOf } from '../errors.ts';
 import { createLogger } from '../log.ts';
-import { loadProvider } from '../provider/loading.ts';
 import { version } from '../version.ts';
 import { defineCommand } from './command.ts';
+import { readConfiguration } from './run/configuration.ts';
 import { keepSmall } from './run/memory.ts';
 
 export const run = defineCommand({
@@ -66,12 +65,11 @@ Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port
   },
   async run(environment, { options }) {
     const { cwd, env, hostname } = environment;
-    const config = await loadConfig({
+    const reading = readConfiguration({
       file: options.config,
       cwd,
       env,
       hostname,
-      checkProvider: loadProvider,
       overrides: {
         replica: options.replica,
         homeZone: options['home-zone'],
@@ -79,8 +77,9 @@ Logs go to stderr. /metrics, /livez and /readyz are served on the port http.port
         httpPort: options['http-port'],
       },
     });
-    // Only now: a mistake in the configuration is told before all that runs a replica is read and compiled.
-    const [{ createMetrics }, { openConnection }, { outside }, { runReplica }] = await Promise.all([
+    // Meanwhile, all that runs a replica is read and compiled.
+    const [config, { createMetrics }, { openConnection }, { outside }, { runReplica }] = await Promise.all([
+      reading,
       import('../metrics/metrics.ts'),
       import('./connection.ts'),
       import('./run/outside.ts'),

@@ -39,23 +39,28 @@ const PATCH_TYPES = {
 export function createKubeClient(options: KubeClientOptions): KubeClient {
   const { transport, clock, log } = options;
 
-  /** Sends one request and gives the parsed body of its success. */
-  async function call(
+  /** Sends one request and gives the body of its success. */
+  async function send(
     method: ApiRequest['method'],
     path: string,
     options: CallOptions,
     extra: Pick<ApiRequest, 'query' | 'body' | 'headers'> = {},
-  ): Promise<unknown> {
+  ): Promise<string> {
     const response = await transport.request({ method, path, ...extra, ...common(options) });
-    const what = `${method} ${path}`;
     if (response.status < 200 || response.status > 299)
-      throw answerError(response, method !== 'GET', what, clock.now());
+      throw answerError(response, method !== 'GET', `${method} ${path}`, clock.now());
+    return response.body;
+  }
+
+  async function call(...request: Parameters<typeof send>): Promise<unknown> {
+    const body = await send(...request);
     try {
-      return JSON.parse(response.body);
+      return JSON.parse(body);
     } catch (cause) {
       // Cut short or not JSON at all. What was asked for may have been done.
+      const [method, path] = request;
       const code = method === 'GET' ? 'Unavailable' : 'Ambiguous';
-      throw new ZoneletError(code, `${what}: the answer is not JSON: ${messageOf(cause)}`, { cause });
+      throw new ZoneletError(code, `${method} ${path}: the answer is not JSON: ${messageOf(cause)}`, { cause });
     }
   }
 
@@ -112,7 +117,8 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
       const { uid, resourceVersion, gracePeriodSeconds, propagationPolicy } = options;
       const preconditions = uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
       const body = { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds, propagationPolicy, preconditions };
-      await call('DELETE', resourcePath(of, at), options, write(body, 'application/json', false));
+      // The answer is the object or a status, at the server's choice: nobody has use for it.
+      await send('DELETE', resourcePath(of, at), options, write(body, 'application/json', false));
     },
 
     async *watch<T extends KubeObject>(of: Resource<T>, options: WatchOptions): AsyncGenerator<WatchEvent<T>> {

@@ -2,10 +2,8 @@
  * Credentials from a kubeconfig. A child process reads it with client-node, exec plugins included, and takes the 86 MB
  * that this costs with it when it ends; it is asked again shortly before what it gave runs out, and after a 401.
  */
-import { fork } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { runInChild } from '../child-task.ts';
 import { type Clock, deadline } from '../clock.ts';
 import { messageOf, ZoneletError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -86,29 +84,16 @@ async function withToken(resolved: Resolved): Promise<Issued> {
 
 async function resolveInChild({ files, env, clock }: KubeconfigOptions): Promise<Resolved> {
   using limit = deadline(clock, RESOLVE_TIMEOUT_MS);
-  // `.ts` in a checkout, `.js` in the published package: the same as this file.
-  const entry = fileURLToPath(new URL(`./kubeconfig-child${extname(import.meta.url)}`, import.meta.url));
-  const result = await new Promise<ResolveResult>((resolve, reject) => {
-    const child = fork(entry, [], {
-      execArgv: [],
+  const result = await runInChild<ResolveRequest, ResolveResult>(
+    { files },
+    {
+      entry: './kubeconfig-child',
+      from: import.meta.url,
+      what: `reading ${files.join(', ')}`,
       env,
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       signal: limit.signal,
-      killSignal: 'SIGKILL',
-    });
-    let stderr = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      stderr += chunk.toString();
-    });
-    child.once('error', (cause) => {
-      reject(new ZoneletError('Unavailable', `reading ${files.join(', ')}: ${messageOf(cause)}`, { cause }));
-    });
-    child.once('message', (message) => resolve(message as ResolveResult));
-    child.once('exit', (code) => {
-      reject(new ZoneletError('Internal', `reading ${files.join(', ')} failed (exit ${code}): ${stderr.trim()}`));
-    });
-    child.send({ files } satisfies ResolveRequest);
-  });
+    },
+  );
   if ('mistake' in result) throw new ZoneletError('InvalidInput', `kubeconfig ${result.mistake}`);
   if ('refusal' in result) throw new ZoneletError('Unauthorized', `kubeconfig ${result.refusal}`);
   return result;

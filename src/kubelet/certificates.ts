@@ -2,12 +2,9 @@
  * The certificate that the kubelet API serves with: self-signed, made anew by each process.
  * An API server checks a kubelet's certificate only when it was started with `--kubelet-certificate-authority`.
  */
-import { fork } from 'node:child_process';
 import { isIP } from 'node:net';
-import { extname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { runInChild } from '../child-task.ts';
 import type { Clock } from '../clock.ts';
-import { ZoneletError } from '../errors.ts';
 import type { SelfSignedOptions, ServingCertificate } from './self-signed.ts';
 
 export type { ServingCertificate } from './self-signed.ts';
@@ -37,23 +34,10 @@ export async function createServingCertificate(options: ServingCertificateOption
     notBeforeMs: now - BACKDATE_MS,
     notAfterMs: now + VALIDITY_MS,
   };
-  // `.ts` in a checkout, `.js` in the published package: the same as this file.
-  const entry = fileURLToPath(new URL(`./certificate-child${extname(import.meta.url)}`, import.meta.url));
-  return await new Promise((resolve, reject) => {
-    const child = fork(entry, [], {
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      ...(signal === undefined ? {} : { signal }),
-    });
-    let stderr = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      stderr += chunk.toString();
-    });
-    child.once('error', reject);
-    child.once('message', (made) => resolve(made as ServingCertificate));
-    child.once('exit', (code) => {
-      reject(new ZoneletError('Internal', `making a serving certificate failed (exit ${code}): ${stderr.trim()}`));
-    });
-    child.send(request);
+  return await runInChild<SelfSignedOptions, ServingCertificate>(request, {
+    entry: './certificate-child',
+    from: import.meta.url,
+    what: 'making a serving certificate',
+    ...(signal === undefined ? {} : { signal }),
   });
 }

@@ -32,10 +32,14 @@ export interface MetricsOptions {
   readonly runtime?: boolean;
 }
 
+/** How often the event loop's lag is looked at, in milliseconds: every 10, the library's default, costs 0.6 % of a core. */
+const LAG_EVERY_MS = 100;
+
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ set: options.set });
-  if (options.runtime ?? true) collectDefaultMetrics({ register: registry });
+  if (options.runtime ?? true)
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_EVERY_MS });
   new Gauge({
     name: 'zonelet_build_info',
     help: 'Always 1; the version is the label.',
