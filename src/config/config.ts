@@ -39,6 +39,8 @@ export interface Config {
     readonly name: string;
     /** The pod's UID; undefined: no fast path on proof of death. */
     readonly uid?: string;
+    /** Undefined: the pod's only one. */
+    readonly container?: string;
     /** Undefined: the zone label of the node that the replica runs on. */
     readonly homeZone?: string;
   };

@@ -44,6 +44,7 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
     replica: {
       name: data.replica.name ?? hostReplica(from.hostname) ?? '',
       ...defined('uid', data.replica.uid),
+      ...defined('container', data.replica.container),
       ...defined('homeZone', data.replica.homeZone),
     },
     zones: data.zones.map((zone, index) => zoneConfig(data.set, zone, from.providers.get(index) ?? zone.provider)),

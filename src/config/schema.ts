@@ -106,6 +106,11 @@ const replica = z
         .regex(/^[A-Za-z0-9-]{1,64}$/, { error: 'a pod\'s UID: letters, digits and "-", at most 64 characters' })
         .optional()
         .describe("UID of this replica's pod. Default: none; then there is no fast path on proof of its death."),
+      container: text(DNS_LABEL)
+        .optional()
+        .describe(
+          "Name of this replica's container, so that the others can read in the pod's status when it has ended. Default: the pod's only one.",
+        ),
       homeZone: text(DNS_LABEL)
         .optional()
         .describe(

@@ -21,6 +21,8 @@ export const DRAINING_ANNOTATION = 'zonelet.dev/draining';
 export const BACKENDS_ANNOTATION = 'zonelet.dev/backends';
 /** On a candidate Lease: where the replica's peers connect to and by which certificate they know it. */
 export const PEER_ANNOTATION = 'zonelet.dev/peer';
+/** On a candidate Lease: the replica's container and since when it lives (`container-end.ts`). */
+export const PROCESS_ANNOTATION = 'zonelet.dev/process';
 /** On a zone's Lease that was given up: the replica that it is meant for. */
 export const HAND_OVER_ANNOTATION = 'zonelet.dev/hand-over-to';
 /** On a Node: an operator asks the zone's leader to give the zone away (`hand-over-request.ts`). */

@@ -6,7 +6,8 @@
 import { type Clock, sleep } from '../clock.ts';
 import type { Candidates, Living } from '../election/candidates.ts';
 import { PEER_ANNOTATION } from '../election/names.ts';
-import type { Proof, Witness } from '../election/witness.ts';
+import { createProofs } from '../election/proofs.ts';
+import type { Witness } from '../election/witness.ts';
 import { aborted } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
 import type { PeerMetrics } from '../metrics/peers.ts';
@@ -44,13 +45,10 @@ export interface Peers extends AsyncDisposable {
 const IN_FLIGHT_MS = 1_000;
 const REDIAL_MS = 500;
 const REDIAL_MAX_MS = 5_000;
-/** Proofs that are remembered; they matter for as long as a lock names the dead one. */
-const MAX_PROOFS = 64;
 
 export async function startPeers(options: PeersOptions): Promise<Peers> {
   const { holder: own, certificate, clock, metrics, log } = options;
-  const proofs = new Map<string, Proof>();
-  const subscribers = new Set<() => void>();
+  const proofs = createProofs();
   let candidates: Telling | undefined;
 
   /** The other replicas by holder identity, as they tell. */
@@ -70,10 +68,7 @@ export async function startPeers(options: PeersOptions): Promise<Peers> {
 
   function died(holder: string): void {
     const at = clock.monotonic();
-    proofs.delete(holder);
-    proofs.set(holder, { by: 'refused', at, coversUntil: at + IN_FLIGHT_MS });
-    for (const oldest of proofs.keys()) if (proofs.size > MAX_PROOFS) proofs.delete(oldest);
-    for (const callback of subscribers) callback();
+    proofs.add(holder, { by: 'refused', at, coversUntil: at + IN_FLIGHT_MS });
   }
 
   /** Holds a connection to this one process for as long as it is heard of. */
@@ -98,7 +93,7 @@ export async function startPeers(options: PeersOptions): Promise<Peers> {
     function established(): void {
       pauseMs = REDIAL_MS;
       // Whatever was proved, it was wrong.
-      proofs.delete(holder);
+      proofs.withdraw(holder);
       metrics.connected.inc();
       log.debug({ peer: holder, at: `${to.host} ${to.port}` }, 'connected to another replica');
     }
@@ -106,13 +101,10 @@ export async function startPeers(options: PeersOptions): Promise<Peers> {
 
   return {
     witness: {
-      proofOf: (holder) => proofs.get(holder),
+      proofOf: proofs.proofOf,
+      subscribe: proofs.subscribe,
       // There is nothing to look at that is not looked at all the time.
       suspect: () => {},
-      subscribe(callback) {
-        subscribers.add(callback);
-        return () => subscribers.delete(callback);
-      },
     },
 
     async run(of, signal) {

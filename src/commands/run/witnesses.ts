@@ -1,8 +1,8 @@
 /** Whose word on a leader's death is taken in which zone. */
 import type { Candidates } from '../../election/candidates.ts';
+import { createPodWitness } from '../../election/pod-witness.ts';
 import { anyWitness, type Witness } from '../../election/witness.ts';
 import type { ServingCertificate } from '../../kubelet/certificates.ts';
-import { aborted } from '../../lifecycle.ts';
 import { listenHost } from './kubelets.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import type { ZoneParts } from './zone-parts.ts';
@@ -21,7 +21,7 @@ export interface Witnesses extends AsyncDisposable {
 }
 
 export async function startWitnesses(options: WitnessesOptions): Promise<Witnesses> {
-  const { config, holder, certificate, zones, clock, metrics, log } = options;
+  const { config, client, holder, certificate, zones, clock, metrics, log } = options;
   const { onPeerDeath } = config.election;
   /** What lies between the replicas could lie about a leader that lives: then it is the backend that accepts nothing of it. */
   const believesPeers = ({ provider }: ZoneParts): boolean =>
@@ -38,9 +38,18 @@ export async function startWitnesses(options: WitnessesOptions): Promise<Witness
         log,
       })
     : undefined;
+  const pods = createPodWitness({
+    client,
+    namespace: options.inCluster?.namespace ?? options.namespace,
+    container: config.replica.container,
+    clock,
+    log,
+  });
   return {
-    of: (zone) => anyWitness(peers !== undefined && believesPeers(zone) ? [peers.witness] : []),
-    run: async (candidates, signal) => await (peers?.run(candidates, signal) ?? aborted(signal)),
+    of: (zone) => anyWitness([pods.witness, ...(peers !== undefined && believesPeers(zone) ? [peers.witness] : [])]),
+    async run(candidates, signal) {
+      await Promise.all([pods.run(candidates, signal), peers?.run(candidates, signal)]);
+    },
     [Symbol.asyncDispose]: async () => await peers?.[Symbol.asyncDispose](),
   };
 }

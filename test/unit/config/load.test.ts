@@ -39,6 +39,7 @@ kubeconfig: ./admin.kubeconfig
 replica:
   name: \${POD_NAME:-replica-0}
   uid: \${POD_UID:-}
+  container: \${CONTAINER_NAME:-}
   homeZone: zone-a
 zones:
   - name: zone-a

@@ -159,8 +159,8 @@ check('keys', [
     what: 'several wrong ones at once, in the order of the file',
     text: withMore('replica: { nmae: x, homezone: zone-a }\nelecton: {}\nquite-another: 1'),
     says: [
-      'z.yaml:5:12: replica.nmae: unknown key "nmae"; did you mean "name"? (known here: name, uid, homeZone)',
-      'z.yaml:5:21: replica.homezone: unknown key "homezone"; did you mean "homeZone"? (known here: name, uid, homeZone)',
+      'z.yaml:5:12: replica.nmae: unknown key "nmae"; did you mean "name"? (known here: name, uid, container, homeZone)',
+      'z.yaml:5:21: replica.homezone: unknown key "homezone"; did you mean "homeZone"? (known here: name, uid, container, homeZone)',
       `z.yaml:6:1: electon: unknown key "electon"; did you mean "election"? (known here: ${KNOWN})`,
       `z.yaml:7:1: quite-another: unknown key "quite-another" (known here: ${KNOWN})`,
     ],

@@ -81,6 +81,11 @@ export class Cluster {
     this.#create(of, object);
   }
 
+  /** As it is, whatever is there. */
+  put<T extends KubeObject>(of: Resource<T>, object: T): void {
+    this.#commit('put', `${of.plural}/${object.metadata?.name}`, object, 'MODIFIED');
+  }
+
   #create(of: Resource<KubeObject>, object: KubeObject): KubeObject {
     const key = `${of.plural}/${object.metadata?.name}`;
     if (this.#objects.has(key)) throw new ZoneletError('Conflict', `${key} exists`);
