@@ -10,12 +10,12 @@ import { LEASES, NODES } from '../../kube/resources.ts';
 import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
 import { SET_LABEL } from '../../node/names.ts';
-import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
 import { watchForDrain } from '../../zone/drain-watch.ts';
 import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
+import { zoneState } from './pod-state.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
 import { startWitnesses } from './witnesses.ts';
@@ -54,6 +54,8 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
     metrics: metrics.api,
     log,
   });
+  const redis =
+    config.redis === undefined ? undefined : resources.use(await options.outside.openRedis(config.redis, options));
   const zones: ZoneParts[] = [];
   const sharePods = createPodSharing();
   for (const zone of config.zones) zones.push(resources.use(await prepareZone(zone, options, sharePods)));
@@ -210,7 +212,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 nodeNames: config.zones.map(({ nodeName }) => nodeName),
                 pods,
                 nodes,
-                state: kubernetesStateStore,
+                state: zoneState(options, redis?.forState, { zone: zone.name, owner: known().owner, log: zoneLog }),
                 events,
                 capacity: zone.capacity,
                 carryEpoch: config.fence.admissionPolicy !== 'off',

@@ -121,6 +121,9 @@ export async function startSet(config: Config) {
         },
       };
     },
+    async openRedis() {
+      throw new Error('this set uses no Redis');
+    },
   };
   const stop = new AbortController();
   const replicas = config.zones.map(({ name }, i) =>
