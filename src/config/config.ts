@@ -46,7 +46,7 @@ export interface Config {
   };
   readonly zones: readonly ZoneConfig[];
   readonly election: {
-    readonly by: 'lease';
+    readonly by: 'lease' | 'redis';
     readonly leaseDurationMs: number;
     readonly renewDeadlineMs: number;
     readonly retryPeriodMs: number;
@@ -55,8 +55,6 @@ export interface Config {
   };
   /** Undefined: nothing uses Redis. */
   readonly redis?: RedisConfig;
-  /** Where the pod state is kept. */
-  readonly state: { readonly by: 'kubernetes' } | { readonly by: 'redis'; readonly server: RedisAddress };
   readonly fence: {
     /** What a policy in the API server does with statuses of an epoch that is over; with `off` there is none. */
     readonly admissionPolicy: 'off' | 'warn' | 'enforce';

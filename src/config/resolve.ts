@@ -2,6 +2,7 @@
 import { dirname, join, resolve } from 'node:path';
 import { parseRedisUrl, type RedisAddress } from '../redis/address.ts';
 import type { Config, RedisConfig, ZoneConfig } from './config.ts';
+import { DEFAULT_TIMING } from './election-timing.ts';
 import type { Variables } from './reference.ts';
 import type { ConfigFile } from './schema.ts';
 import { DNS_SUBDOMAIN, parseDuration } from './syntax.ts';
@@ -28,6 +29,7 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
   const base = dirname(from.file);
   const milliseconds = (text: string): number => parseDuration(text) ?? 0;
   const { election } = data;
+  const timing = DEFAULT_TIMING[election.by];
   const home = data.kubeconfig?.startsWith('~/') ? from.env.HOME : undefined;
   return {
     file: from.file,
@@ -50,14 +52,13 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
     zones: data.zones.map((zone, index) => zoneConfig(data.set, zone, from.providers.get(index) ?? zone.provider)),
     election: {
       by: election.by,
-      leaseDurationMs: milliseconds(election.leaseDuration),
-      renewDeadlineMs: milliseconds(election.renewDeadline),
-      retryPeriodMs: milliseconds(election.retryPeriod),
+      leaseDurationMs: milliseconds(election.leaseDuration ?? timing.leaseDuration),
+      renewDeadlineMs: milliseconds(election.renewDeadline ?? timing.renewDeadline),
+      retryPeriodMs: milliseconds(election.retryPeriod ?? timing.retryPeriod),
       onPeerDeath: election.onPeerDeath,
       handBack: { mode: election.handBack, afterMs: milliseconds(election.handBackAfter) },
     },
     ...defined('redis', redisConfig(data, base)),
-    state: stateConfig(data),
     fence: data.fence,
     onZoneDown: { policy: data.onZoneDown.policy, afterMs: milliseconds(data.onZoneDown.after) },
     kubelet: data.kubelet,
@@ -84,13 +85,6 @@ function redisConfig({ redis }: ConfigFile, base: string): RedisConfig | undefin
       ...defined('keyFile', path(redis.tls.keyFile)),
     },
   };
-}
-
-function stateConfig({ state, redis }: ConfigFile): Config['state'] {
-  const server = state.redis ?? redis?.servers[0];
-  return state.by === 'redis' && server !== undefined
-    ? { by: 'redis', server: redisAddress(server) }
-    : { by: 'kubernetes' };
 }
 
 /** The schema has checked it. */

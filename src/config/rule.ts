@@ -4,6 +4,7 @@
  */
 import { isAbsolute } from 'node:path';
 import { safetyMarginMs } from '../election/right-to-act.ts';
+import { DEFAULT_TIMING, electsBy } from './election-timing.ts';
 import { type Finding, valueAt, wrongValue } from './explain.ts';
 import { checkRedis } from './redis-rule.ts';
 import { DNS_LABEL, formatDuration, parseDuration } from './syntax.ts';
@@ -21,14 +22,15 @@ export function checkRules(raw: unknown): Finding[] {
 }
 
 function checkElection(raw: unknown): Finding[] {
-  const durationAt = (key: string, otherwise: number): number | undefined => {
-    const value = valueAt(raw, ['election', key]) ?? undefined;
-    return value === undefined ? otherwise : typeof value === 'string' ? parseDuration(value) : undefined;
+  const by = electsBy(raw);
+  const durationAt = (key: string, otherwise: string | undefined): number | undefined => {
+    const value = valueAt(raw, ['election', key]) ?? otherwise;
+    return typeof value === 'string' ? parseDuration(value) : undefined;
   };
-  const lease = durationAt('leaseDuration', 6000);
-  const renew = durationAt('renewDeadline', 4000);
-  const retry = durationAt('retryPeriod', 1000);
-  const handBackAfter = durationAt('handBackAfter', Number.POSITIVE_INFINITY);
+  const lease = durationAt('leaseDuration', DEFAULT_TIMING[by].leaseDuration);
+  const renew = durationAt('renewDeadline', DEFAULT_TIMING[by].renewDeadline);
+  const retry = durationAt('retryPeriod', DEFAULT_TIMING[by].retryPeriod);
+  const handBackAfter = durationAt('handBackAfter', undefined);
   const findings: Finding[] = [];
   const find = (key: string, value: number, allowed: string): void => {
     const path = ['election', key];
@@ -36,14 +38,19 @@ function checkElection(raw: unknown): Finding[] {
     const byDefault = `is ${formatDuration(value)} by default, allowed: ${allowed}`;
     findings.push({ path, message: isDefault ? byDefault : wrongValue(formatDuration(value), allowed) });
   };
-  const wholeSeconds = lease !== undefined && lease >= 1000 && lease % 1000 === 0;
-  if (lease !== undefined && !wholeSeconds) {
-    find('leaseDuration', lease, 'whole seconds, at least 1s, because the Lease object has no finer field');
+  const leaseIsRight = lease !== undefined && lease >= 1000 && (by === 'redis' || lease % 1000 === 0);
+  if (lease !== undefined && !leaseIsRight) {
+    const reason =
+      by === 'redis'
+        ? 'at least 1s, because half a second of it is the safety margin'
+        : 'whole seconds, at least 1s, because the Lease object has no finer field';
+    find('leaseDuration', lease, reason);
   }
   if (retry !== undefined && retry < 100) {
-    find('retryPeriod', retry, 'at least 100ms, because every try of every zone is a write to the API server');
+    const what = by === 'redis' ? 'every Redis server' : 'the API server';
+    find('retryPeriod', retry, `at least 100ms, because every try of every zone is a write to ${what}`);
   }
-  if (handBackAfter !== undefined && lease !== undefined && wholeSeconds && handBackAfter < lease) {
+  if (handBackAfter !== undefined && lease !== undefined && leaseIsRight && handBackAfter < lease) {
     find(
       'handBackAfter',
       handBackAfter,
@@ -51,7 +58,7 @@ function checkElection(raw: unknown): Finding[] {
     );
   }
   if (renew === undefined) return findings;
-  if (lease !== undefined && wholeSeconds && renew > lease - safetyMarginMs(lease)) {
+  if (lease !== undefined && leaseIsRight && renew > lease - safetyMarginMs(lease)) {
     const margin = formatDuration(safetyMarginMs(lease));
     find(
       'renewDeadline',

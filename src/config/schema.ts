@@ -124,20 +124,26 @@ const replica = z
 const election = z
   .strictObject(
     {
-      by: oneOf('lease').default('lease').describe('What the leaders are elected with: Leases of the Kubernetes API.'),
-      leaseDuration: duration()
-        .default('6s')
+      by: oneOf('lease', 'redis')
+        .default('lease')
         .describe(
-          'How long a silent leader is waited for: what a take-over after a crash costs. Whole seconds, because the Lease has no finer field. 6 s ride out a slow API server.',
+          'What the leaders are elected with: `lease`, Leases of the Kubernetes API, or `redis`, locks on the servers of `redis.servers`. To change a live set, roll its replicas: a zone changes over when the last replica that elects the old way gives it up. Keep the `redis` section until all are through.',
+        ),
+      leaseDuration: duration()
+        .optional()
+        .describe(
+          'How long a silent leader is waited for: what a take-over after a crash costs. With `by: lease` whole seconds, because the Lease has no finer field; at least 1 s. Default: 6s, which ride out a slow API server; with `by: redis` 4s.',
         ),
       renewDeadline: duration()
-        .default('4s')
+        .optional()
         .describe(
-          'How long a leader tries to renew before it gives up: at most `leaseDuration` minus the safety margin (0.5 s or 10 %, the greater), and more than 1.2 times `retryPeriod`.',
+          'How long a leader tries to renew before it gives up: at most `leaseDuration` minus the safety margin (0.5 s or 10 %, the greater), and more than 1.2 times `retryPeriod`. Default: 4s; with `by: redis` 2.5s.',
         ),
       retryPeriod: duration()
-        .default('1s')
-        .describe('Time between two renewals, and between two tries of one that failed. At least 100 ms.'),
+        .optional()
+        .describe(
+          'Time between two renewals, and between two tries of one that failed. At least 100 ms. Default: 1s; with `by: redis` 800ms.',
+        ),
       onPeerDeath: oneOf('auto', 'off', 'always')
         .default('auto')
         .describe(
@@ -173,14 +179,12 @@ const redis = z
       servers: z
         .array(redisUrl, { error: 'a list of Redis servers' })
         .min(1, { error: 'a list of at least one Redis server' })
-        .describe(
-          'The Redis servers, `redis://HOST:PORT` or `rediss://HOST:PORT` for TLS, independent of each other. Pod state uses one of them.',
-        ),
+        .describe('The Redis servers, `redis://HOST:PORT` or `rediss://HOST:PORT` for TLS, independent of each other.'),
       keyPrefix: z
         .string({ error: A_PREFIX })
         .regex(/^[A-Za-z0-9._:-]{1,64}$/, { error: A_PREFIX })
         .default('zonelet')
-        .describe('What all keys and channels begin with: `<keyPrefix>:{<cluster>/<set>/<zone>}:...`.'),
+        .describe('What all keys and channels begin with: `<keyPrefix>:{<set>/<zone>}:...`.'),
       username: z
         .string({ error: 'text: the name of an ACL user' })
         .min(1, { error: 'text: the name of an ACL user' })
@@ -243,20 +247,6 @@ const onZoneDown = z
   .describe(
     'What happens when two replicas in different zones agree that the backend of a zone is down. Never for a majority of the zones at once.',
   );
-
-const state = z
-  .strictObject(
-    {
-      by: oneOf('kubernetes', 'redis')
-        .default('kubernetes')
-        .describe(
-          'Where the replicas keep what a new leader has to know of the pods beyond what API server and backend tell: `kubernetes`, an annotation that rides on status writes and costs no request, or `redis`, which also knows intents and deleted pods.',
-        ),
-      redis: redisUrl.optional().describe('The Redis server that keeps it. Default: the first of `redis.servers`.'),
-    },
-    { error: A_MAP },
-  )
-  .describe('Shared pod state. Losing it costs a rebuild, never a pod.');
 
 const kubelet = z
   .strictObject(
@@ -344,7 +334,6 @@ export const schema = z
         .describe('The availability zones: one virtual node and one backend each.'),
       election: election.prefault({}),
       redis: redis.optional(),
-      state: state.prefault({}),
       fence: fence.prefault({}),
       onZoneDown: onZoneDown.prefault({}),
       kubelet: kubelet.prefault({}),

@@ -7,13 +7,14 @@ import { createBell } from './bell.ts';
 import type { CampaignOptions, Contest } from './contest.ts';
 import { MAX_EPOCH } from './epoch-floor.ts';
 import { createHandBack } from './hand-back.ts';
-import type { LockRecord } from './lock.ts';
+import type { LockCall, LockRecord } from './lock.ts';
 import { createObserver } from './observer.ts';
 import { type Office, openOffice } from './office.ts';
 import { releaseLock } from './release.ts';
 import { keepRenewed } from './renewal.ts';
 import { type Aftermath, createStandby, type Won } from './standby.ts';
 import type { OrderlyEnd, Term, TermEnd } from './term.ts';
+import { createTransition } from './transition.ts';
 import type { ProofKind } from './witness.ts';
 
 export interface Campaign {
@@ -28,6 +29,13 @@ export interface Campaign {
    * while this replica leads.
    */
   leaderlessMs(): number | undefined;
+  /** Why this replica does not run for the zone now; undefined when it does or leads it. */
+  readonly obstacle: string | undefined;
+  /**
+   * Whether a Node that says this of its set's election (`undefined`: nothing) may be claimed, as of now: not while a leader
+   * by the other kind of election may act. Throws when that cannot be told.
+   */
+  mayTakeOver(stated: string | undefined, call: LockCall): Promise<boolean>;
 }
 
 const PROOFS: readonly ProofKind[] = ['restarted', 'terminated', 'refused'];
@@ -40,6 +48,8 @@ const REST_MS = 5_000;
  * may have answered in its kernel's place. One that lives learns of the claim by its watch meanwhile, and stops.
  */
 const SETTLE_MS = 100;
+/** A beat of the replica's candidate Lease that is not answered, and the next one. */
+const REACH_SLACK_MS = 2_000;
 const NOTHING_LEFT: Aftermath = {
   vanishedUnder: undefined,
   floorInDoubt: false,
@@ -52,10 +62,23 @@ export function createCampaign(options: CampaignOptions): Campaign {
   const log = options.log.child({ zone });
   const bell = createBell(clock);
   const observer = createObserver(lock, clock, changed);
-  const contest: Contest = { ...options, log, bell, observer };
+  const transition = createTransition({ ...options, ...timing, bell, log });
+  let obstacle: string | undefined;
+  const contest: Contest = {
+    ...options,
+    log,
+    bell,
+    observer,
+    transition,
+    obstacle(why) {
+      obstacle = why;
+    },
+  };
   const standby = createStandby(contest);
   const handBack = createHandBack(zone, candidates, options.handBack, clock);
   let office: Office | undefined;
+  /** The term that was ended for want of the API server: its lock is let go for those who reach it. */
+  let cutOff: Office | undefined;
   let aftermath = NOTHING_LEFT;
   const createdAt = clock.monotonic();
 
@@ -107,6 +130,17 @@ export function createCampaign(options: CampaignOptions): Campaign {
     }
   }
 
+  /**
+   * A leader that holds a lock apart from the API server and cannot reach that is of no use, and in the way of those who
+   * can: as with a Lease, it stops.
+   */
+  function checkReach(held: Office): void {
+    const { leaseDurationMs } = timing;
+    if (lock.provesReach || candidates.silentMs() < leaseDurationMs + REACH_SLACK_MS) return;
+    if (held.over === undefined) cutOff = held;
+    held.lose('expired', `the API server was not reached for ${Math.round(candidates.silentMs())} ms`);
+  }
+
   /** Gives the zone up when the consumer has finished and the term is still held. */
   async function close(held: Office, record: LockRecord | undefined): Promise<void> {
     const now = clock.monotonic();
@@ -114,6 +148,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
       const pauseMs = held.over === 'fenced' ? timing.retryPeriodMs : 0;
       aftermath = { ...aftermath, floorInDoubt: true, restUntil: now + pauseMs };
     }
+    if (held === cutOff) await releaseLock(contest, record, undefined);
     if (held.over !== undefined) return;
     const end = held.windingDown ?? 'released';
     if (held.windingDown === undefined) {
@@ -132,8 +167,14 @@ export function createCampaign(options: CampaignOptions): Campaign {
       candidates.leave();
       office?.windDown('released');
     };
+    let reachable = candidates.reachable;
+    const reach = (): void => {
+      if (reachable === candidates.reachable) return;
+      reachable = candidates.reachable;
+      bell.ring();
+    };
     const unwatch = lock.watch((record) => (record === undefined ? observer.doubt() : observer.saw(record)));
-    const unsubscribe = witness.subscribe(bell.ring);
+    const removals = [unwatch, witness.subscribe(bell.ring), candidates.subscribe(reach)];
     signal.addEventListener('abort', stopping, { once: true });
     if (signal.aborted) stopping();
     try {
@@ -152,6 +193,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
           won: won.record,
           judge: (record: LockRecord | undefined) => judge(held, record),
           tick() {
+            checkReach(held);
             const move = handBack.move(held);
             if (move === undefined) return;
             const successor = { name: move.to, why: move.why };
@@ -176,8 +218,8 @@ export function createCampaign(options: CampaignOptions): Campaign {
       if (standby.openClaim || observer.sighting?.record?.holder === holder) {
         await releaseLock(contest, undefined, undefined);
       }
-      unsubscribe();
-      unwatch();
+      for (const remove of removals) remove();
+      transition[Symbol.dispose]();
     }
   }
 
@@ -188,5 +230,9 @@ export function createCampaign(options: CampaignOptions): Campaign {
       if (office !== undefined && office.over === undefined) return undefined;
       return clock.monotonic() - (observer.sighting?.since ?? createdAt);
     },
+    get obstacle() {
+      return office === undefined ? obstacle : undefined;
+    },
+    mayTakeOver: transition.mayTakeOver,
   };
 }

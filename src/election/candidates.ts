@@ -14,11 +14,13 @@ import type { Logger } from '../log.ts';
 import { type BackendSight, type BackendSights, isCutOff, readSights, writeSights } from './backend-sight.ts';
 import { createBell } from './bell.ts';
 import { type Contender, isCandidateFor, ranked } from './eligibility.ts';
+import type { ElectionKind } from './lock.ts';
 import {
   BACKENDS_ANNOTATION,
   CAMPAIGNS_ANNOTATION,
   candidateLeasePrefix,
   DRAINING_ANNOTATION,
+  ELECTION_ANNOTATION,
   HOME_ZONE_ANNOTATION,
   SET_LABEL,
   ZONES_ANNOTATION,
@@ -33,6 +35,8 @@ export interface CandidatesOptions {
   readonly replica: string;
   readonly holder: string;
   readonly homeZone: string | undefined;
+  /** What this replica elects by. Replicas that elect otherwise campaign for nothing that it could give them. */
+  readonly election: ElectionKind;
   /** The zones that this replica campaigns for. */
   readonly campaignsFor: readonly string[];
   readonly leaseDurationMs: number;
@@ -71,7 +75,11 @@ export interface Candidates {
   withdraw(zone: string): void;
   /** A zone was given up for another replica: it counts as that one's until it takes it. */
   gave(zone: string, to: string): void;
-  /** Calls back when another replica's Lease changes or goes. Returns its removal. */
+  /** False from a beat that did not reach the API server until the next that does. */
+  readonly reachable: boolean;
+  /** Milliseconds since a beat reached it. */
+  silentMs(): number;
+  /** Calls back when another replica's Lease changes or goes, and when `reachable` changes. Returns its removal. */
   subscribe(callback: () => void): () => void;
   /** Tells the others what this replica sees of the zone's backend. */
   sees(zone: string, sight: BackendSight): void;
@@ -144,8 +152,10 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   function reached(ok: boolean): void {
     const now = clock.monotonic();
     if (ok && unreachable) unreachableMs += now - reachedAt;
+    const wasReachable = !unreachable;
     unreachable = !ok;
     if (ok) reachedAt = now;
+    if (ok !== wasReachable) for (const callback of subscribers) callback();
   }
 
   function nameOf(lease: Lease): string | undefined {
@@ -163,7 +173,8 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     const now = contactTime();
     const beatHolder = lease.spec?.holderIdentity ?? '';
     const annotations = lease.metadata?.annotations ?? {};
-    const candidateFor = annotations[CAMPAIGNS_ANNOTATION];
+    const electsAlike = (annotations[ELECTION_ANNOTATION] ?? 'lease') === options.election;
+    const candidateFor = electsAlike ? annotations[CAMPAIGNS_ANNOTATION] : '';
     const leading = listed(annotations[ZONES_ANNOTATION]);
     const reason = annotations[DRAINING_ANNOTATION];
     const goesOn = known?.holder === beatHolder && now - known.beatAt < leaseDurationMs;
@@ -247,6 +258,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
       [HOME_ZONE_ANNOTATION]: homeZone ?? '',
       [ZONES_ANNOTATION]: [...zones].sort().join(','),
       [CAMPAIGNS_ANNOTATION]: [...campaignsFor].sort().join(','),
+      [ELECTION_ANNOTATION]: options.election,
     };
     for (const [annotation, value] of telling) {
       if (value === undefined) delete annotations[annotation];
@@ -368,6 +380,12 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     gave(zone, to) {
       given.set(zone, { to, at: clock.monotonic() });
     },
+
+    get reachable() {
+      return !unreachable;
+    },
+
+    silentMs: () => clock.monotonic() - reachedAt,
 
     subscribe(callback) {
       subscribers.add(callback);

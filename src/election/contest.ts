@@ -5,8 +5,9 @@ import type { ElectionMetrics } from '../metrics/election.ts';
 import type { Bell } from './bell.ts';
 import type { Candidates } from './candidates.ts';
 import type { ZoneFloor } from './epoch-floor.ts';
-import type { Lock } from './lock.ts';
+import type { ElectionKind, Lock } from './lock.ts';
 import type { Observer } from './observer.ts';
+import type { Transition } from './transition.ts';
 import type { Witness } from './witness.ts';
 
 export interface Timing {
@@ -33,7 +34,11 @@ export const HAND_BACK_DEFAULT: HandBackSettings = { mode: 'auto', afterMs: 60_0
 
 export interface CampaignOptions {
   readonly zone: string;
+  /** What is elected by, and the zone's lock of that kind. */
+  readonly by: ElectionKind;
   readonly lock: Lock;
+  /** The zone's lock of the other kind, where the configuration says where that is. */
+  readonly otherLock: Lock | undefined;
   readonly floor: ZoneFloor;
   readonly candidates: Candidates;
   /** Whose word on a holder's death is taken in this zone. */
@@ -51,6 +56,9 @@ export interface CampaignOptions {
 
 export interface Contest extends CampaignOptions {
   readonly observer: Observer;
+  readonly transition: Transition;
+  /** Told why this replica does not run for the zone now; undefined when it does. */
+  obstacle(why: string | undefined): void;
   /** Rings whenever there is news. */
   readonly bell: Bell;
 }

@@ -12,7 +12,9 @@ import { HAND_BACK_DEFAULT, type HandBackSettings, type Timing } from './contest
 import { zoneFloor } from './epoch-floor.ts';
 import { holderIdentity } from './identity.ts';
 import { createLeaseLock } from './lease-lock.ts';
+import type { ElectionKind } from './lock.ts';
 import { candidateLeasePrefix, zoneLeaseName } from './names.ts';
+import type { RedisLockMaker } from './redis-election.ts';
 import { anyWitness, type Witness } from './witness.ts';
 
 export interface ElectionOptions {
@@ -24,6 +26,10 @@ export interface ElectionOptions {
   /** New with every start of the process. */
   readonly bootId: string;
   readonly zones: readonly ElectedZone[];
+  /** What the leaders are elected by. @defaultValue lease */
+  readonly by?: ElectionKind;
+  /** Makes the locks on Redis: needed to elect by them, and to take over a set that does. */
+  readonly redisLock?: RedisLockMaker;
   readonly timing: Timing;
   /** @defaultValue auto, after 60 s */
   readonly handBack?: HandBackSettings;
@@ -49,6 +55,7 @@ export interface Election {
   readonly holder: string;
   /** What the replicas tell of themselves. */
   readonly candidates: Candidates;
+  readonly by: ElectionKind;
   /** The campaign for a zone of the set; always the same one. */
   campaign(zone: string): Campaign;
   /** Tells the others of this replica until the signal aborts. `ready`: campaigns may begin. */
@@ -59,6 +66,10 @@ export function createElection(options: ElectionOptions): Election {
   const { client, set, namespace, replica, zones, timing, leases, clock, random, metrics, log } = options;
   const holder = holderIdentity(replica.name, replica.uid, options.bootId);
   const { leaseDurationMs } = timing;
+  const { by = 'lease', redisLock } = options;
+  if (by === 'redis' && redisLock === undefined) {
+    throw new ZoneletError('InvalidInput', 'an election by Redis needs Redis servers');
+  }
   const candidates = createCandidates({
     client,
     leases,
@@ -67,6 +78,7 @@ export function createElection(options: ElectionOptions): Election {
     replica: replica.name,
     holder,
     homeZone: replica.homeZone,
+    election: by,
     campaignsFor: zones.map(({ name }) => name),
     leaseDurationMs,
     clock,
@@ -81,11 +93,16 @@ export function createElection(options: ElectionOptions): Election {
         `zone ${zone}: names that begin with "replica-" are taken by the replicas`,
       );
     }
+    const lease = createLeaseLock({ client, leases, namespace, name, set, holder, leaseDurationMs, clock });
+    const onRedis = redisLock?.({ zone, holder, leaseDurationMs });
+    const [lock, otherLock] = by === 'redis' && onRedis !== undefined ? [onRedis, lease] : [lease, onRedis];
     campaigns.set(
       zone,
       createCampaign({
         zone,
-        lock: createLeaseLock({ client, leases, namespace, name, set, holder, leaseDurationMs, clock }),
+        by,
+        lock,
+        otherLock,
         floor: zoneFloor(client, options.nodes, nodeName),
         candidates,
         witness,
@@ -103,6 +120,7 @@ export function createElection(options: ElectionOptions): Election {
   return {
     holder,
     candidates,
+    by,
     campaign(zone) {
       const campaign = campaigns.get(zone);
       if (campaign === undefined) throw new ZoneletError('InvalidInput', `the set has no zone ${zone}`);

@@ -5,6 +5,7 @@
 import { hasCode } from '../errors.ts';
 import type { KubeClient } from '../kube/client.ts';
 import type { Informer } from '../kube/informer.ts';
+import { compareResourceVersions } from '../kube/resource-version.ts';
 import { NODES } from '../kube/resources.ts';
 import type { KubeObject, Node } from '../kube/types.ts';
 import { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION, WRITER_EPOCH_ANNOTATION } from './names.ts';
@@ -38,28 +39,39 @@ export function mayClaim(node: Node, epoch: number, holder: string): boolean {
 
 /** What the campaign of a zone asks its Node. */
 export interface ZoneFloor {
-  /** As far as the cache knows. */
+  /** As far as the cache and the last read know. */
   cached(): number | undefined;
   /** As it is now. */
   read(call: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<number | undefined>;
-  /** The election that the Node says its set uses, when that is not the one by Lease. */
-  otherElection(): string | undefined;
+  /** The election that the Node says its set uses, as far as they know. */
+  election(): string | undefined;
 }
 
 export function zoneFloor(client: KubeClient, nodes: Pick<Informer<Node>, 'get'>, nodeName: string): ZoneFloor {
+  let lastRead: Node | undefined;
+
+  function newest(): Node | undefined {
+    const cached = nodes.get(nodeName);
+    if (lastRead === undefined || cached === undefined || cached.metadata?.uid !== lastRead.metadata?.uid)
+      return cached;
+    const order = compareResourceVersions(
+      lastRead.metadata?.resourceVersion ?? '',
+      cached.metadata?.resourceVersion ?? '',
+    );
+    return order !== undefined && order > 0 ? lastRead : cached;
+  }
+
   return {
-    cached: () => epochFloor(nodes.get(nodeName)),
+    cached: () => epochFloor(newest()),
     async read(call) {
       try {
-        return epochFloor(await client.get(NODES, { name: nodeName }, { ...call, lane: 'lease' }));
+        lastRead = await client.get(NODES, { name: nodeName }, { ...call, lane: 'lease' });
+        return epochFloor(lastRead);
       } catch (error) {
         if (hasCode(error, 'NotFound')) return undefined;
         throw error;
       }
     },
-    otherElection() {
-      const election = nodes.get(nodeName)?.metadata?.annotations?.[ELECTION_ANNOTATION];
-      return election === 'lease' ? undefined : election;
-    },
+    election: () => newest()?.metadata?.annotations?.[ELECTION_ANNOTATION],
   };
 }

@@ -46,6 +46,8 @@ export function createLeaseLock(options: LeaseLockOptions): Lock {
       durationMs: seconds * 1000,
       released: holder === '' && seconds <= RELEASED_SECONDS,
       handOverTo: metadata?.annotations?.[HAND_OVER_ANNOTATION],
+      // Its times are of somebody else's clock.
+      ageMs: 0,
       version: metadata?.resourceVersion ?? '',
     };
     objects.set(record, lease);
@@ -88,6 +90,8 @@ export function createLeaseLock(options: LeaseLockOptions): Lock {
 
   return {
     name,
+    provesReach: true,
+    highestEpoch: 0,
 
     async read(call) {
       let lease: Lease;

@@ -14,9 +14,14 @@ export interface LockRecord {
   readonly released: boolean;
   /** The replica that it was given up for. */
   readonly handOverTo: string | undefined;
-  /** Another one for every write. */
+  /** How long ago it was written, by the word of what keeps it; 0 where that does not tell. */
+  readonly ageMs: number;
+  /** Another one for every write; at least, and where writes are not counted for every look. */
   readonly version: string;
 }
+
+/** What a set can be elected with. */
+export type ElectionKind = 'lease' | 'redis';
 
 export interface LockCall {
   readonly timeoutMs: number;
@@ -30,6 +35,10 @@ export interface LockCall {
 export interface Lock {
   /** For logs and metrics. */
   readonly name: string;
+  /** Whoever can renew it can reach the API server too. */
+  readonly provesReach: boolean;
+  /** The highest epoch that is known of beside what the records say; 0 when none is. */
+  readonly highestEpoch: number;
   /** What stands there now; undefined when there is no record at all. At least as new as the moment of the call. */
   read(call: LockCall): Promise<LockRecord | undefined>;
   /** Takes it: `from` undefined makes the record. `from` may still run: its holder may have been proved dead. */

@@ -7,7 +7,10 @@ export const EPOCH_ANNOTATION = 'zonelet.dev/epoch';
 export const WRITER_EPOCH_ANNOTATION = 'zonelet.dev/writer-epoch';
 /** On a Node: holder of that epoch. */
 export const LEADER_ANNOTATION = 'zonelet.dev/leader';
-/** On a Node: which election the set uses; a replica configured otherwise does not campaign. */
+/**
+ * On a Node: which election the set uses; a replica configured otherwise waits for its lock to be out. On a candidate
+ * Lease: which one the replica uses.
+ */
 export const ELECTION_ANNOTATION = 'zonelet.dev/election';
 /** On a candidate Lease: the zone that the replica prefers to lead. */
 export const HOME_ZONE_ANNOTATION = 'zonelet.dev/home-zone';

@@ -9,7 +9,7 @@ import type { Lock, LockRecord } from './lock.ts';
 export interface Sighting {
   /** Undefined: there is no record. */
   readonly record: LockRecord | undefined;
-  /** Monotonic time at which it was first seen like this. */
+  /** Monotonic time at which it was first seen like this, or was written where that is known. */
   readonly since: number;
   /** Before it, as far as this replica saw. */
   readonly before: { readonly record: LockRecord; readonly since: number } | undefined;
@@ -46,7 +46,7 @@ export function createObserver(lock: Pick<Lock, 'compare'>, clock: Clock, change
     if (sighting !== undefined && sighting.record?.version === record?.version) return;
     const before =
       sighting?.record === undefined ? sighting?.before : { record: sighting.record, since: sighting.since };
-    sighting = { record, since: newsAt, before };
+    sighting = { record, since: newsAt - (record?.ageMs ?? 0), before };
     highestEpoch = Math.max(highestEpoch, record?.epoch ?? 0);
     changed();
   }

@@ -49,11 +49,13 @@ const RANK_DELAY_SPREAD_MS = 200;
  */
 const PROVED_RANK_DELAY_MS = 50;
 const PROVED_RANK_DELAY_SPREAD_MS = 50;
+/** A replica that is told of its return by its candidate Lease hears of it by so much later. */
+const BEAT_RETRY_MS = 500;
 const SAY_AGAIN_MS = 60_000;
 
 export function createStandby(contest: Contest): Standby {
   const { zone, lock, floor, candidates, holder, replica, timing, clock, random, observer, bell, log } = contest;
-  const { witness } = contest;
+  const { witness, transition } = contest;
   const { leaseDurationMs, retryPeriodMs } = timing;
   const rightMs = rightToActMs(leaseDurationMs);
   const callMs = callTimeoutMs(timing);
@@ -63,7 +65,6 @@ export function createStandby(contest: Contest): Standby {
   let chance: { readonly of: Sighting; readonly is: number } | undefined;
   let startedAt: number | undefined;
   let reachableSince = Number.NEGATIVE_INFINITY;
-  let saidAt = Number.NEGATIVE_INFINITY;
   let warnedAt = Number.NEGATIVE_INFINITY;
   let stranger: { readonly holder: string; readonly saidAt: number } | undefined;
 
@@ -74,6 +75,7 @@ export function createStandby(contest: Contest): Standby {
     let { floorInDoubt } = after;
     let floorRead: { readonly of: Sighting; readonly epoch: number | undefined } | undefined;
     let failing = false;
+    let cutOff = false;
     let conflicts = 0;
 
     function failed(what: string, error: unknown): void {
@@ -81,6 +83,7 @@ export function createStandby(contest: Contest): Standby {
       const now = clock.monotonic();
       failing = true;
       readAt = now + retryPeriodMs;
+      contest.obstacle(`${what}: ${messageOf(error)}`);
       const again = now - warnedAt < SAY_AGAIN_MS;
       if (!again) warnedAt = now;
       log[again ? 'debug' : 'warn']({ lock: lock.name, error: messageOf(error) }, what);
@@ -90,7 +93,7 @@ export function createStandby(contest: Contest): Standby {
       const { sighting } = observer;
       const call = { timeoutMs: callMs, signal };
       const now = clock.monotonic();
-      const silentAt = observer.newsAt + silenceMs;
+      const silentAt = heardAt(sighting) + silenceMs;
       if (sighting === undefined || failing || observer.doubtful || now >= silentAt) {
         if (now < readAt) {
           await bell.wait(readAt - now, signal);
@@ -105,10 +108,15 @@ export function createStandby(contest: Contest): Standby {
         }
         continue;
       }
-      if (otherElection()) {
+      if (!lock.provesReach && !candidates.reachable) {
+        // The zone could be won and not be led. Afterwards the others get the time to be back too.
+        contest.obstacle('the API server cannot be reached');
+        cutOff = true;
         await bell.wait(retryPeriodMs, signal);
         continue;
       }
+      if (cutOff) reachableSince = now;
+      cutOff = false;
       if ((sighting.record === undefined || floorInDoubt) && floorRead?.of !== sighting) {
         try {
           floorRead = { of: sighting, epoch: await floor.read(call) };
@@ -118,7 +126,20 @@ export function createStandby(contest: Contest): Standby {
         }
         continue;
       }
-      const known = Math.max(observer.highestEpoch, floorRead?.epoch ?? 0, floor.cached() ?? 0, after.stands);
+      const waiting = await transition.wait(call);
+      contest.obstacle(waiting?.why);
+      if (observer.sighting !== sighting) continue;
+      if (waiting !== undefined) {
+        await bell.wait(waiting.forMs, signal);
+        continue;
+      }
+      const known = Math.max(
+        observer.highestEpoch,
+        lock.highestEpoch,
+        floorRead?.epoch ?? 0,
+        floor.cached() ?? 0,
+        after.stands,
+      );
       const { vanishedUnder } = after;
       const other = sighting.record?.holder;
       if (other && other !== holder && now - sighting.since >= silenceMs) witness.suspect(other);
@@ -160,6 +181,12 @@ export function createStandby(contest: Contest): Standby {
     return undefined;
   }
 
+  /** A lock that tells when it was extended is looked at when that should have happened again. */
+  function heardAt(sighting: Sighting | undefined): number {
+    if (lock.provesReach || sighting === undefined) return observer.newsAt;
+    return Math.max(sighting.since, observer.newsAt - 0.75 * retryPeriodMs);
+  }
+
   function leaderless({ record, since, before }: Sighting): number | undefined {
     const last = record === undefined ? before : { record, since };
     return last !== undefined && last.record.epoch > 0 ? clock.monotonic() - last.since : undefined;
@@ -186,23 +213,8 @@ export function createStandby(contest: Contest): Standby {
         : RANK_DELAY_MS + RANK_DELAY_SPREAD_MS * chance.is,
       startedAt: startedAt ?? now,
       reachableSince,
-      returnSpreadMs: retryPeriodMs,
+      returnSpreadMs: retryPeriodMs + (lock.provesReach ? 0 : BEAT_RETRY_MS),
     });
-  }
-
-  /** Two kinds of election must not both have a leader. What a replica of the other kind does cannot be seen from here. */
-  function otherElection(): boolean {
-    const other = floor.otherElection();
-    if (other === undefined) return false;
-    const now = clock.monotonic();
-    if (now - saidAt >= SAY_AGAIN_MS) {
-      saidAt = now;
-      log.error(
-        { election: other },
-        'the Node says that its set elects by another kind of lock; no campaign while it does: stop the replicas that are configured so, then remove the annotation zonelet.dev/election',
-      );
-    }
-    return true;
   }
 
   /** Whoever is no replica is waited for like anybody, and nothing of theirs is written over; but people should know why nobody leads. */

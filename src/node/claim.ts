@@ -11,6 +11,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { NODES } from '../kube/resources.ts';
 import type { Node } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
+import { ELECTION_ANNOTATION } from './names.ts';
 import { claimPatch, isOurs, type NodeIdentity, newNode } from './node-object.ts';
 
 export interface ClaimOptions {
@@ -18,8 +19,18 @@ export interface ClaimOptions {
   readonly term: Term;
   readonly client: KubeClient;
   readonly writes: TermClient;
+  /**
+   * Whether a Node may be claimed that says this of its set's election.
+   * @defaultValue when that is what `identity` says, or nothing
+   */
+  readonly mayTakeOver?: (stated: string | undefined, call: Call) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+interface Call {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
 }
 
 /** Retries of what may pass: a conflict with somebody else's write, an API server that does not answer. */
@@ -59,6 +70,7 @@ async function attempt(options: ClaimOptions): Promise<Node> {
     node = await client.get(NODES, { name }, call);
   } catch (error) {
     if (!hasCode(error, 'NotFound')) throw error;
+    await assertElection(options, undefined, call);
     return await writes.create(NODES, newNode(identity, claim), call);
   }
   if (!isOurs(node, identity)) {
@@ -73,5 +85,16 @@ async function attempt(options: ClaimOptions): Promise<Node> {
     term.lose('superseded', detail);
     throw new ZoneletError('Fenced', detail);
   }
+  // After the Node was read: whoever of another election claims it from here on makes the patch a conflict.
+  await assertElection(options, node.metadata?.annotations?.[ELECTION_ANNOTATION], call);
   return await writes.patch(NODES, node, { type: 'merge', body: claimPatch(node, identity, claim) }, call);
+}
+
+async function assertElection(options: ClaimOptions, stated: string | undefined, call: Call): Promise<void> {
+  const { identity, term } = options;
+  const mayTakeOver = options.mayTakeOver ?? (async () => stated === undefined || stated === identity.election);
+  if (await mayTakeOver(stated, call)) return;
+  const detail = `Node ${identity.nodeName} is of a set that elects by ${stated ?? 'another kind of lock'}, and that lock is held`;
+  term.lose('superseded', detail);
+  throw new ZoneletError('Fenced', detail);
 }

@@ -17,7 +17,7 @@ import type { Logger } from '../log.ts';
 import type { NodeMetrics } from '../metrics/node.ts';
 import type { Resources, ZoneReport } from '../provider/contract.ts';
 import { parseQuantity } from '../quantity.ts';
-import { claimNode } from './claim.ts';
+import { type ClaimOptions, claimNode } from './claim.ts';
 import { runHeartbeat } from './heartbeat.ts';
 import { BACKEND_CONDITION } from './names.ts';
 import { type NodeHealth, withHealthTaint } from './node-health.ts';
@@ -33,6 +33,8 @@ export interface NodeControllerOptions {
   readonly nodes: Informer<Node>;
   readonly events: EventRecorder;
   readonly metrics: NodeMetrics;
+  /** See `ClaimOptions`: the Node is claimed anew when it is gone. */
+  readonly mayTakeOver?: NonNullable<ClaimOptions['mayTakeOver']>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Address and port of this replica's kubelet API of the zone. */

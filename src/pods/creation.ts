@@ -8,8 +8,7 @@ import type { ResolvedPod } from '../provider/contract.ts';
 import { eventSubject, type PodContext } from './context.ts';
 import { resolveEnvironment, withExpandedCommands } from './environment.ts';
 import { changedFields, podHash } from './hash.ts';
-import { LOST } from './lost.ts';
-import { publish, reaching } from './status-writer.ts';
+import { reaching } from './status-writer.ts';
 import { describeUnsupported, UNSUPPORTED, unsupportedFields } from './support.ts';
 import { observe, type Problem, type TrackedPod } from './tracked-pod.ts';
 
@@ -23,11 +22,6 @@ export async function createPod(context: PodContext, tracked: TrackedPod, pod: P
   const resolved = await resolve(context, tracked, pod);
   if (resolved === undefined) return;
 
-  if ((await context.state.intend(tracked.ref.uid)) === 'gone') {
-    // It was removed from the backend before. A UID lives once; its controller makes another one.
-    await publish(context, tracked, { observation: undefined, lost: LOST });
-    return;
-  }
   const begun = context.tick();
   tracked.attempted = true;
   tracked.attempts++;

@@ -1,6 +1,7 @@
 /** A `RedisServer` through ioredis, which is loaded only where a server is configured. */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
+import type { Redis } from 'ioredis';
 import type { Clock, Random } from '../clock.ts';
 import { hasCode, messageOf, ZoneletError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -23,7 +24,10 @@ export interface RedisConnectionOptions {
   readonly log: Logger;
 }
 
-export interface RedisConnection extends RedisServer, AsyncDisposable {}
+export interface RedisConnection extends RedisServer, AsyncDisposable {
+  /** For a library that wants ioredis itself. */
+  readonly client: Redis;
+}
 
 /**
  * Connects at the first call, not here. Rejects with `InvalidInput` when the files for TLS cannot be used; a server that
@@ -51,6 +55,7 @@ export async function connectRedis(options: RedisConnectionOptions): Promise<Red
 
   return {
     name: address.name,
+    client: commands.client,
     get state() {
       return commands.up ? 'up' : 'down';
     },

@@ -3,7 +3,7 @@
  *
  * Every replica keeps the zone's pods and the backend's health in memory all the time; what a leader adds is the right
  * to write. A take-over goes in this order: the term is won, the Node is claimed (which raises the epoch that everybody
- * compares with), the backend's fence is raised and the shared pod state's, and only then do pods get worked on.
+ * compares with), the backend's fence is raised, and only then do pods get worked on.
  */
 import { type Clock, type Random, sleep } from '../clock.ts';
 import type { Campaign } from '../election/campaign.ts';
@@ -58,7 +58,6 @@ export interface ZoneOptions {
   readonly pods: Informer<Pod>;
   /** Nodes of the set. The caller runs it. */
   readonly nodes: Informer<Node>;
-  /** Of this zone. */
   readonly state: StateStore;
   readonly events: EventRecorder;
   /** Capacity by configuration. */
@@ -95,7 +94,6 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
     options.health.run({ provider, reports }, life.signal),
     reports.run(life.signal),
     runCaretaker(caretaking(options, reports), life.signal),
-    options.state.run(life.signal),
   ]);
   try {
     for await (const term of campaign.terms(signal)) {
@@ -133,13 +131,14 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   const { identity, client, clock, events, metrics, pods, provider, owner } = options;
   const zone = identity.zone;
   const log = options.log.child({ epoch: term.epoch });
+  const { mayTakeOver } = options.campaign;
   const writes = createTermClient({
     client,
     term,
     onFenced: (by) => metrics.election.fenced.inc({ zone, by }),
     ...(options.carryEpoch === true ? { policyNode: identity.nodeName } : {}),
   });
-  const node = await claimNode({ identity, term, client, writes, clock, log });
+  const node = await claimNode({ identity, term, client, writes, clock, log, mayTakeOver });
   const claimed = clock.monotonic();
   const leaderlessMs = term.leaderlessMs === undefined ? undefined : term.leaderlessMs + claimed - term.since;
   if (leaderlessMs !== undefined) metrics.election.takeover.observe({ zone }, leaderlessMs / 1000);
@@ -182,6 +181,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       nodes: options.nodes,
       events,
       metrics: metrics.node,
+      mayTakeOver,
       clock,
       log,
       address: options.kubelet.address,
@@ -224,8 +224,6 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   try {
     if (!(await claimBackend(options, mutations, term, log))) return;
     log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
-    // Last, so that nothing written by a predecessor comes after it is read; a store that is away is not waited for.
-    await using state = await options.state.begin(term);
     await runPodController({
       zone,
       nodeName: identity.nodeName,
@@ -235,7 +233,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       client,
       writes,
       provider,
-      state,
+      state: options.state,
       events,
       queue: createWorkQueue({
         name: `pods-${zone}`,

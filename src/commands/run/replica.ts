@@ -4,18 +4,20 @@
  */
 import { createElection, type Election } from '../../election/election.ts';
 import { holderIdentity } from '../../election/identity.ts';
+import type { RedisElection } from '../../election/redis-election.ts';
 import { createEventRecorder } from '../../kube/event-recorder.ts';
 import { createInformer } from '../../kube/informer.ts';
 import { LEASES, NODES } from '../../kube/resources.ts';
 import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
 import { SET_LABEL } from '../../node/names.ts';
+import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
 import { watchForDrain } from '../../zone/drain-watch.ts';
 import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
-import { zoneState } from './pod-state.ts';
+import { electionReadiness, electOnRedis } from './election.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
 import { startWitnesses } from './witnesses.ts';
@@ -25,6 +27,7 @@ import { prepareZone, type ZoneParts } from './zone-parts.ts';
 interface Facts {
   readonly owner: string;
   readonly election: Election;
+  readonly onRedis: RedisElection | undefined;
   readonly health: SetHealth;
   readonly kubeletPorts: readonly number[];
 }
@@ -83,7 +86,10 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
       const holder = holderIdentity(config.replica.name, config.replica.uid, bootId);
       const { certificate } = kubelets;
       await using witnesses = await startWitnesses({ ...options, holder, certificate, zones });
+      const onRedis = await electOnRedis(options, redis?.servers, owner);
       const election = createElection({
+        by: config.election.by,
+        ...(onRedis === undefined ? {} : { redisLock: onRedis.lock }),
         client,
         set: config.set,
         namespace: options.namespace,
@@ -114,7 +120,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
         clock,
         metrics: metrics.health,
       });
-      facts = { owner, election, health, kubeletPorts: kubelets.ports };
+      facts = { owner, election, onRedis, health, kubeletPorts: kubelets.ports };
       log.info(
         { homeZone, holder: election.holder, namespace: options.namespace, kubeletPorts: kubelets.ports },
         'takes part in the set',
@@ -141,6 +147,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 registry: metrics.registry,
                 readiness: [
                   { name: 'cluster', check: () => ({ ok: facts !== undefined }) },
+                  ...electionReadiness(config, () => facts),
                   ...caches.map(({ name, informer }) => ({
                     name: `cache of ${name}`,
                     check: () => ({ ok: informer.hasSynced }),
@@ -212,7 +219,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 nodeNames: config.zones.map(({ nodeName }) => nodeName),
                 pods,
                 nodes,
-                state: zoneState(options, redis?.forState, { zone: zone.name, owner: known().owner, log: zoneLog }),
+                state: kubernetesStateStore,
                 events,
                 capacity: zone.capacity,
                 carryEpoch: config.fence.admissionPolicy !== 'off',

@@ -122,9 +122,7 @@ export class Replica {
           if (backend === undefined || link === undefined) throw new Error(`there is no backend of ${zone}`);
           return backend.provider(process, actor, link);
         },
-        openRedis: async () => {
-          throw new Error('no Redis is simulated yet');
-        },
+        openRedis: () => Promise.reject(new Error('there is no Redis in the simulation')),
       },
       stop: this.#stop.signal,
       halt: halt.signal,

@@ -52,7 +52,6 @@ zones:
 election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, onPeerDeath: auto, handBack: auto, handBackAfter: 60s }
 fence: { admissionPolicy: off }
 onZoneDown: { policy: hold, after: 60s }
-state: { by: kubernetes }
 kubelet: { address: 127.0.0.1, port: 10250 }
 peers: { address: 127.0.0.1, port: 0 }
 http: { port: 9090 }
@@ -88,7 +87,6 @@ describe('a configuration', () => {
       },
       fence: { admissionPolicy: 'off' },
       onZoneDown: { policy: 'hold', afterMs: 60_000 },
-      state: { by: 'kubernetes' },
       kubelet: { address: '127.0.0.1', port: 10250 },
       peers: { address: '127.0.0.1', port: 0 },
       http: { port: 9090 },
@@ -148,6 +146,19 @@ zones:
     };
     expect(await peersOf('')).toBe('10.0.0.7 0');
     expect(await peersOf('peers: { address: 10.9.0.7, port: 7250 }\n')).toBe('10.9.0.7 7250');
+  });
+
+  it('has shorter times for an election by Redis, of which each can be set', async () => {
+    const redis = 'redis: { servers: ["redis://r:6379"] }\n';
+    const byRedis = await load(`${LEAST}election: { by: redis }\n${redis}`);
+    expect(byRedis.election).toMatchObject({
+      by: 'redis',
+      leaseDurationMs: 4_000,
+      renewDeadlineMs: 2_500,
+      retryPeriodMs: 800,
+    });
+    const longer = await load(`${LEAST}election: { by: redis, leaseDuration: 7500ms }\n${redis}`);
+    expect(longer.election).toMatchObject({ leaseDurationMs: 7_500, renewDeadlineMs: 2_500, retryPeriodMs: 800 });
   });
 
   it('is overruled by the command line', async () => {
@@ -238,13 +249,6 @@ describe('Redis', () => {
       keyPrefix: 'zonelet',
       credentials: { passwordFile: join(folder, 'secrets/redis') },
     });
-  });
-
-  it('keeps the pod state in its first server, or in another', async () => {
-    const first = `${LEAST}redis: { servers: ["redis://a", "redis://b"] }\nstate: { by: redis }\n`;
-    expect((await load(first)).state).toMatchObject({ by: 'redis', server: { name: 'redis://a:6379' } });
-    const other = first.replace('by: redis }', 'by: redis, redis: "redis://c:7" }');
-    expect((await load(other)).state).toMatchObject({ by: 'redis', server: { name: 'redis://c:7' } });
   });
 
   it('is absent where nobody asks for it', async () => {

@@ -53,7 +53,7 @@ const PORT = 'a port: a whole number from 0 to 65535';
 const LABEL =
   'a DNS label: lower-case letters, digits and "-", first and last a letter or digit, at most 63 characters';
 const KNOWN =
-  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, state, fence, onZoneDown, kubelet, peers, http, log';
+  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, onZoneDown, kubelet, peers, http, log';
 const DURATION = 'a duration with its units: 6s, 500ms, 1m30s (h, m, s and ms are known)';
 const QUALIFIED =
   'a name of letters, digits, "-", "_" and ".", at most 63 characters, perhaps after a DNS name and "/" (example.com/name)';
@@ -249,7 +249,7 @@ check('single values', [
     says: [
       'z.yaml:5:15: log.level: found "wran", allowed: one of debug, info, warn, error; did you mean "warn"?',
       'z.yaml:5:29: log.format: found "xml", allowed: one of json, text',
-      'z.yaml:6:17: election.by: found "etcd", allowed: "lease"',
+      'z.yaml:6:17: election.by: found "etcd", allowed: one of lease, redis',
     ],
   },
   {
@@ -320,6 +320,35 @@ check('values that do not fit together', [
     says: [
       'z.yaml:5:23: onZoneDown.policy: found "evicted", allowed: one of hold, evict; did you mean "evict"?',
       `z.yaml:5:39: onZoneDown.after: found 60 (a number), allowed: ${DURATION}; in quotes it is text`,
+    ],
+  },
+  {
+    what: 'an election by Redis with the times of one by Lease',
+    text: withMore('election: { by: redis, renewDeadline: 4s }\nredis: { servers: ["redis://r:6379"] }'),
+    says: [
+      'z.yaml:5:39: election.renewDeadline: found "4s", allowed: at most 3s500ms, that is leaseDuration 4s minus the safety margin of 500ms (0.5s or 10 %, the greater), because a leader must stop before another may begin',
+    ],
+  },
+  {
+    what: 'locks on Redis that are shorter than their own safety margin allows, or ask too often',
+    text: withMore(
+      'election: { by: redis, leaseDuration: 900ms, renewDeadline: 400ms, retryPeriod: 50ms }\nredis: { servers: ["redis://r:6379"] }',
+    ),
+    says: [
+      'z.yaml:5:39: election.leaseDuration: found "900ms", allowed: at least 1s, because half a second of it is the safety margin',
+      'z.yaml:5:81: election.retryPeriod: found "50ms", allowed: at least 100ms, because every try of every zone is a write to every Redis server',
+    ],
+  },
+  {
+    what: 'an election by Redis without a Redis',
+    text: withMore('election: { by: redis }'),
+    says: ['z.yaml:1:1: redis: missing; allowed: a map with servers, because election.by is redis'],
+  },
+  {
+    what: 'an election by Redis with two servers',
+    text: withMore('election: { by: redis }\nredis: { servers: ["redis://r1:6379", "redis://r2:6379"] }'),
+    says: [
+      'z.yaml:6:19: redis.servers: found 2 servers, allowed: 1, 3 or 5 where election.by is redis; two need both for a majority, so that losing either stops every election: less than one server bears',
     ],
   },
   {
@@ -499,16 +528,6 @@ check('Redis', [
       'z.yaml:5:80: redis.keyPrefix: found "a{b}", allowed: letters, digits, "-", "_", "." and ":", at most 64 characters',
       'z.yaml:5:93: redis.tls: has one of certFile and keyFile, allowed: both or none',
     ],
-  },
-  {
-    what: 'pod state in a Redis that is not configured, or beside none',
-    text: withMore('state: { by: redis }'),
-    says: ['z.yaml:1:1: redis: missing; allowed: a map with servers, because state.by is redis'],
-  },
-  {
-    what: 'a server for a state that is kept elsewhere',
-    text: withMore('state: { redis: "redis://a" }'),
-    says: ['z.yaml:5:17: state.redis: has a meaning only with state.by: redis'],
   },
   {
     what: 'a password that is no text is not shown',

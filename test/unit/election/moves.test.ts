@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { HandBackSettings } from '../../../src/election/contest.ts';
 import { nextLeader } from '../../../src/election/eligibility.ts';
-import { type Replica, Stage } from './stage.ts';
+import { isLease, type Replica, Stage } from './stage.ts';
 
 const ZONES = ['a', 'b', 'c'];
 const AT_HOME = { a: 'ra', b: 'rb', c: 'rc' };
@@ -107,24 +107,28 @@ test('all replicas are draining: each keeps what it leads', async () => {
   expect(replicas.map(({ terms }) => terms.length)).toEqual([1, 1, 1]);
 });
 
-test('more zones than replicas, none at home anywhere: spread evenly, also after one comes and one goes', async () => {
-  const stage = new Stage(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
-  const first = stage.start('r0');
-  await stage.advance(5_000);
-  expect(counts(stage, ['r0'])).toEqual([7]);
-  stage.start('r1');
-  await stage.advance(240_000, 500);
-  expect(counts(stage, ['r0', 'r1']).sort((x, y) => x - y)).toEqual([3, 4]);
-  stage.start('r2');
-  await stage.advance(240_000, 500);
-  expect(counts(stage, ['r0', 'r1', 'r2']).sort((x, y) => x - y)).toEqual([2, 2, 3]);
-  const terms = stage.replicas.flatMap((replica) => replica.terms).length;
-  await stage.advance(900_000, 5_000);
-  expect(stage.replicas.flatMap((replica) => replica.terms)).toHaveLength(terms);
-  first.kill();
-  await stage.advance(20_000, 500);
-  expect(counts(stage, ['r1', 'r2']).sort((x, y) => x - y)).toEqual([3, 4]);
-});
+// A quarter of an hour of seven zones is the same by Redis, and takes three times as long to play.
+test.runIf(isLease())(
+  'more zones than replicas, none at home anywhere: spread evenly, also after one comes and one goes',
+  async () => {
+    const stage = new Stage(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+    const first = stage.start('r0');
+    await stage.advance(5_000);
+    expect(counts(stage, ['r0'])).toEqual([7]);
+    stage.start('r1');
+    await stage.advance(240_000, 500);
+    expect(counts(stage, ['r0', 'r1']).sort((x, y) => x - y)).toEqual([3, 4]);
+    stage.start('r2');
+    await stage.advance(240_000, 500);
+    expect(counts(stage, ['r0', 'r1', 'r2']).sort((x, y) => x - y)).toEqual([2, 2, 3]);
+    const terms = stage.replicas.flatMap((replica) => replica.terms).length;
+    await stage.advance(900_000, 5_000);
+    expect(stage.replicas.flatMap((replica) => replica.terms)).toHaveLength(terms);
+    first.kill();
+    await stage.advance(20_000, 500);
+    expect(counts(stage, ['r1', 'r2']).sort((x, y) => x - y)).toEqual([3, 4]);
+  },
+);
 
 test('more replicas than zones: the spare ones lead nothing and disturb nobody', async () => {
   const stage = new Stage(['a', 'b']);

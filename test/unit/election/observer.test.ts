@@ -4,7 +4,15 @@ import { createObserver } from '../../../src/election/observer.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
 function record(version: number, epoch = 1): LockRecord {
-  return { holder: 'x', epoch, durationMs: 6_000, released: false, handOverTo: undefined, version: String(version) };
+  return {
+    holder: 'x',
+    epoch,
+    durationMs: 6_000,
+    released: false,
+    handOverTo: undefined,
+    ageMs: 0,
+    version: String(version),
+  };
 }
 
 const byVersion = { compare: (a: LockRecord, b: LockRecord) => Number(a.version) - Number(b.version) };

@@ -1,25 +1,57 @@
 import { Registry } from 'prom-client';
+import * as redlock from 'redlock';
 import { sleep } from '../../../src/clock.ts';
 import type { HandBackSettings } from '../../../src/election/contest.ts';
 import { createElection, type Election } from '../../../src/election/election.ts';
 import { epochFloor, mayClaim } from '../../../src/election/epoch-floor.ts';
-import { EPOCH_ANNOTATION, LEADER_ANNOTATION, SET_LABEL } from '../../../src/election/names.ts';
+import type { ElectionKind } from '../../../src/election/lock.ts';
+import { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION, SET_LABEL } from '../../../src/election/names.ts';
+import { createRedisElection } from '../../../src/election/redis-election.ts';
+import { type LockKeys, lockKeys } from '../../../src/election/redis-scripts.ts';
+import { parseClaim } from '../../../src/election/redis-tally.ts';
 import type { Term } from '../../../src/election/term.ts';
 import type { Witness } from '../../../src/election/witness.ts';
 import { LEASES, NODES } from '../../../src/kube/resources.ts';
 import { type Logger, silentLogger } from '../../../src/log.ts';
 import { type ElectionMetrics, electionMetrics } from '../../../src/metrics/election.ts';
+import { lockPrograms } from '../../support/redis-lock-programs.ts';
+import { createRedisModel, type RedisModel } from '../../support/redis-model.ts';
 import { seededRandom, VirtualClock } from '../../support/virtual-clock.ts';
 import { Cluster, goodLink, type Link } from './cluster.ts';
+import { overLink } from './redis-link.ts';
 import { ReplicaClock } from './replica-clock.ts';
 
 export const SET = 'demo';
 export const timing = { leaseDurationMs: 6_000, renewDeadlineMs: 4_000, retryPeriodMs: 1_000 };
 
+let electsBy: ElectionKind = 'lease';
+
+/** What the stages of this file's tests elect by; the same suites run for both kinds. */
+export function electBy(kind: ElectionKind): void {
+  electsBy = kind;
+}
+
+export const redisKeys = (zone: string): LockKeys => lockKeys('zonelet', `cluster/${SET}`, zone);
+
+export const isLease = (): boolean => electsBy === 'lease';
+
+export interface StageOptions {
+  readonly seed?: number;
+  /** @defaultValue what `electBy` says */
+  readonly by?: ElectionKind;
+  /** How many Redis servers there are. @defaultValue 3 */
+  readonly servers?: number;
+}
+
 export interface Replica {
   readonly name: string;
   readonly clock: ReplicaClock;
+  /** Its way to the API server. */
   readonly link: Link;
+  /** Its way to each of the Redis servers. */
+  readonly redis: readonly Link[];
+  /** Its way to what keeps the lock. */
+  readonly lockLinks: readonly Link[];
   readonly election: Election;
   readonly metrics: ElectionMetrics;
   /** Every term that it was given, by zone. */
@@ -45,6 +77,10 @@ export interface StartOptions {
   readonly zones?: readonly string[];
   /** In every zone. */
   readonly witness?: Witness;
+  /** @defaultValue the stage's */
+  readonly by?: ElectionKind;
+  /** It knows of no Redis. */
+  readonly withoutRedis?: boolean;
   /** Called with each term; when it returns, the term is given up. */
   readonly lead?: (term: Term) => Promise<void>;
 }
@@ -57,9 +93,17 @@ export class Stage {
   readonly zones: readonly string[];
   readonly #random;
 
-  constructor(zones: readonly string[] = ['a'], seed = 1) {
+  readonly by: ElectionKind;
+  readonly servers: readonly RedisModel[];
+
+  constructor(zones: readonly string[] = ['a'], options: StageOptions = {}) {
+    const { seed = 1, by = electsBy, servers = 3 } = options;
     this.zones = zones;
+    this.by = by;
     this.#random = seededRandom(seed);
+    this.servers = Array.from({ length: servers }, (_, i) =>
+      createRedisModel({ clock: this.clock, programs: lockPrograms, name: `redis-${i}` }),
+    );
   }
 
   start(name: string, options: StartOptions = {}): Replica {
@@ -67,7 +111,17 @@ export class Stage {
     const link = goodLink();
     const client = this.cluster.client(link, clock);
     const metrics = electionMetrics(new Registry());
-    const { homeZone, uid, witness, zones = this.zones } = options;
+    const { homeZone, uid, witness, zones = this.zones, by = this.by } = options;
+    const redis = this.servers.map(() => goodLink());
+    const redisElection = createRedisElection({
+      servers: this.servers.map((server, i) => overLink(server.connect(), redis[i] ?? goodLink(), clock, this.clock)),
+      keyPrefix: 'zonelet',
+      owner: `cluster/${SET}`,
+      redlock,
+      clock,
+      random: this.#random,
+      log: options.log ?? silentLogger,
+    });
     const ofSet = { key: SET_LABEL, value: SET };
     const election = createElection({
       client,
@@ -80,6 +134,8 @@ export class Stage {
         nodeName: `node-${zone}`,
         ...(witness === undefined ? {} : { witness }),
       })),
+      by,
+      ...(options.withoutRedis === true ? {} : { redisLock: redisElection.lock }),
       timing,
       ...(options.handBack === undefined ? {} : { handBack: options.handBack }),
       leases: this.cluster.informer(LEASES, ofSet, link, clock),
@@ -96,8 +152,9 @@ export class Stage {
     const campaign = async (zone: string): Promise<void> => {
       for await (const term of election.campaign(zone).terms(zonesStop.signal)) {
         terms.push(term);
+        // Before that it writes nothing.
+        await this.#claimNode(zone, term, election);
         current.set(zone, term);
-        this.#claimNode(zone, term);
         if (options.lead !== undefined) await options.lead(term);
         else await over(term);
         if (!term.signal.aborted) await sleep(clock, replica.windDownMs, term.signal);
@@ -112,6 +169,8 @@ export class Stage {
       name,
       clock,
       link,
+      redis,
+      lockLinks: by === 'redis' ? redis : [link],
       election,
       metrics,
       terms,
@@ -126,12 +185,27 @@ export class Stage {
   }
 
   /** What a leader does first: the epoch on the Node, with a precondition. */
-  #claimNode(zone: string, term: Term): void {
+  async #claimNode(zone: string, term: Term, election: Election): Promise<void> {
     const name = `node-${zone}`;
+    const before = this.cluster.node(name);
+    const stated = before?.metadata?.annotations?.[ELECTION_ANNOTATION];
+    const free =
+      stated === election.by ||
+      (await election
+        .campaign(zone)
+        .mayTakeOver(stated, { timeoutMs: 3_000 })
+        .catch(() => false));
     const node = this.cluster.node(name);
     if (!term.mayAct()) return;
-    const annotations = { [EPOCH_ANNOTATION]: String(term.epoch), [LEADER_ANNOTATION]: term.holder };
-    if (node === undefined)
+    const annotations = {
+      [EPOCH_ANNOTATION]: String(term.epoch),
+      [LEADER_ANNOTATION]: term.holder,
+      [ELECTION_ANNOTATION]: election.by,
+    };
+    if (!free) term.lose('superseded', `the set elects by ${stated}`);
+    else if (node?.metadata?.resourceVersion !== before?.metadata?.resourceVersion)
+      term.lose('superseded', 'the Node was changed');
+    else if (node === undefined)
       this.cluster.createByHand(NODES, { metadata: { name, labels: { [SET_LABEL]: SET }, annotations } });
     else if (!mayClaim(node, term.epoch, term.holder))
       term.lose('superseded', `epoch ${epochFloor(node)} stands on the Node`);
@@ -140,6 +214,28 @@ export class Stage {
         object.metadata = { ...object.metadata, annotations: { ...object.metadata?.annotations, ...annotations } };
       });
     }
+  }
+
+  /** When the lock was last written by its holder. */
+  lastRenewal(zone: string): number {
+    if (this.by === 'lease') {
+      return this.cluster.writes.filter(({ key }) => key === `leases/zonelet-${SET}-${zone}`).at(-1)?.at ?? 0;
+    }
+    const leftMs = this.servers.map(({ data }) => data.expiresIn(redisKeys(zone).lock) ?? 0);
+    return this.clock.monotonic() - timing.leaseDurationMs + Math.max(...leftMs);
+  }
+
+  /** By hand: no preconditions. */
+  removeLock(zone: string): void {
+    if (this.by === 'lease') this.cluster.remove(LEASES, `zonelet-${SET}-${zone}`);
+    else for (const { data } of this.servers) data.delete(redisKeys(zone).lock);
+  }
+
+  /** Whom the lock names; undefined when nobody holds it. */
+  holderOf(zone: string): string | undefined {
+    if (this.by === 'lease') return this.cluster.lease(`zonelet-${SET}-${zone}`)?.spec?.holderIdentity || undefined;
+    const value = this.servers[0]?.data.get(redisKeys(zone).lock);
+    return value?.type === 'string' ? parseClaim(value.text)?.holder : undefined;
   }
 
   acting(zone: string): Replica[] {

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { parseHolder } from '../../../src/election/identity.ts';
 import { LEASES } from '../../../src/kube/resources.ts';
 import type { Link } from './cluster.ts';
-import { type Replica, Stage } from './stage.ts';
+import { isLease, type Replica, Stage } from './stage.ts';
 
 const ZONE = 'a';
 const LEASE = 'zonelet-demo-a';
@@ -13,6 +13,13 @@ type Trouble =
   | { readonly kind: 'slow'; readonly requestMs: number; readonly replyMs: number }
   | { readonly kind: 'watch'; readonly silent: boolean; readonly delayMs: number }
   | { readonly kind: 'freeze' | 'suspend' | 'thaw' | 'heal' | 'restart' | 'stop' }
+  | {
+      readonly kind: 'redis';
+      readonly fault: Link['fault'];
+      readonly servers: readonly boolean[];
+      readonly slowMs: number;
+    }
+  | { readonly kind: 'flush' | 'down' | 'up' | 'lose'; readonly server: number }
   | { readonly kind: 'wall'; readonly offsetMs: number }
   | { readonly kind: 'delete' | 'wipe' | 'shorten' | 'lower' | 'touch' };
 
@@ -22,7 +29,18 @@ interface Step {
   readonly trouble: Trouble;
 }
 
+const ofRedis: fc.Arbitrary<Trouble>[] = [
+  fc.record({
+    kind: fc.constant('redis'),
+    fault: fc.constantFrom<Link['fault']>('none', 'refused', 'lost', 'deaf'),
+    servers: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()),
+    slowMs: fc.nat(3_000),
+  } as const),
+  fc.record({ kind: fc.constantFrom('flush', 'down', 'up', 'lose'), server: fc.nat(2) } as const),
+];
+
 const trouble: fc.Arbitrary<Trouble> = fc.oneof(
+  ...(isLease() ? [] : ofRedis),
   fc.record({ kind: fc.constant('fault'), fault: fc.constantFrom<Link['fault']>('refused', 'lost', 'deaf') } as const),
   fc.record({ kind: fc.constant('slow'), requestMs: fc.nat(7_000), replyMs: fc.nat(7_000) } as const),
   fc.record({ kind: fc.constant('watch'), silent: fc.boolean(), delayMs: fc.nat(9_000) } as const),
@@ -33,8 +51,10 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
 
 const steps = fc.array(fc.record({ who: fc.nat(2), afterMs: fc.nat(4_000), trouble }), { minLength: 5, maxLength: 14 });
 
-function heal({ link, clock }: Replica): void {
-  Object.assign(link, { requestMs: 2, replyMs: 2, watchMs: 5, fault: 'none', watchSilent: false });
+function heal({ link, redis, clock }: Replica): void {
+  for (const way of [link, ...redis]) {
+    Object.assign(way, { requestMs: 2, replyMs: 2, watchMs: 5, fault: 'none', watchSilent: false });
+  }
   clock.thaw();
 }
 
@@ -77,7 +97,23 @@ function apply(stage: Stage, live: Replica[], { who, trouble }: Step): void {
       clock.wallOffsetMs = trouble.offsetMs;
       break;
     case 'delete':
-      stage.cluster.remove(LEASES, LEASE);
+      stage.removeLock(ZONE);
+      break;
+    case 'redis':
+      for (const [i, way] of replica.redis.entries()) {
+        if (trouble.servers[i] !== true) continue;
+        Object.assign(way, { fault: trouble.fault, requestMs: trouble.slowMs / 2, replyMs: trouble.slowMs / 2 });
+      }
+      break;
+    case 'flush':
+      stage.servers[trouble.server]?.flush();
+      break;
+    case 'down':
+    case 'lose':
+      stage.servers[trouble.server]?.stop(trouble.kind === 'lose');
+      break;
+    case 'up':
+      stage.servers[trouble.server]?.start();
       break;
     default:
       stage.cluster.edit(LEASES, LEASE, (lease) => {
@@ -93,7 +129,7 @@ function apply(stage: Stage, live: Replica[], { who, trouble }: Step): void {
 test('whatever fails, never two may act for a zone; epochs rise; afterwards there is one leader and quiet', async () => {
   await fc.assert(
     fc.asyncProperty(steps, fc.nat(), async (schedule, seed) => {
-      const stage = new Stage([ZONE], seed);
+      const stage = new Stage([ZONE], { seed });
       const live = ['a', 'b', 'c'].map((name) => stage.start(name, { homeZone: name, uid: `pod-${name}` }));
       await stage.advance(1_000, 100);
       for (const step of schedule) {
@@ -102,6 +138,7 @@ test('whatever fails, never two may act for a zone; epochs rise; afterwards ther
         await stage.advance(step.afterMs, 100);
       }
       for (const replica of live) heal(replica);
+      for (const server of stage.servers) server.start();
       stage.checkAlone();
       await stage.advance(25_000, 200);
       expect(stage.acting(ZONE)).toHaveLength(1);
