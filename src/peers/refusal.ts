@@ -8,9 +8,9 @@ const AGAIN_AFTER_MS = 50;
 const REFUSALS = 2;
 /**
  * The kernel closes what a dead process had open one after the other, and may close its connections before the port that
- * it listened at: the first try may still be accepted.
+ * it listened at: the first tries may still be accepted. On a busy machine that takes its time; this is one second.
  */
-const TRIES = 5;
+const TRIES = 20;
 const TIMEOUT_MS = 1_000;
 
 /**
