@@ -46,6 +46,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./fence-policy.ts')).fencePolicy,
   },
   {
+    name: 'remove-zone',
+    summary: 'Take a zone out of a live set: its pods, its node, its backend objects.',
+    load: async () => (await import('./remove-zone.ts')).removeZone,
+  },
+  {
+    name: 'uninstall',
+    summary: 'Take all zones of a set away, and say what is left.',
+    load: async () => (await import('./uninstall.ts')).uninstall,
+  },
+  {
     name: 'demo',
     summary: 'Show three zones, three replicas and a take-over, on this machine.',
     load: async () => (await import('./demo.ts')).demo,

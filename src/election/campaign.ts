@@ -24,6 +24,8 @@ export interface Campaign {
    * (`ending`), and given up when the consumer comes for the next. Never throws. One consumer at a time.
    */
   terms(signal: AbortSignal): AsyncIterable<Term>;
+  /** Ends this replica's campaign for the zone for good, as the abort of `terms`' signal would, and tells the others. */
+  withdraw(): void;
   /**
    * Milliseconds since the lock was last seen to change: a leader that is alive changes it every retry period. Undefined
    * while this replica leads.
@@ -81,6 +83,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
   let cutOff: Office | undefined;
   let aftermath = NOTHING_LEFT;
   const createdAt = clock.monotonic();
+  const withdrawn = new AbortController();
 
   metrics.leader.set({ zone }, 0);
   metrics.masterStatus.set({ name: lock.name }, 0);
@@ -173,20 +176,21 @@ export function createCampaign(options: CampaignOptions): Campaign {
       reachable = candidates.reachable;
       bell.ring();
     };
+    const over = AbortSignal.any([signal, withdrawn.signal]);
     const unwatch = lock.watch((record) => (record === undefined ? observer.doubt() : observer.saw(record)));
     const removals = [unwatch, witness.subscribe(bell.ring), candidates.subscribe(reach)];
     signal.addEventListener('abort', stopping, { once: true });
     if (signal.aborted) stopping();
     try {
-      while (!signal.aborted) {
-        const won = await standby.win(signal, aftermath);
+      while (!over.aborted) {
+        const won = await standby.win(over, aftermath);
         if (won === undefined) break;
         aftermath = NOTHING_LEFT;
         const held = open(won);
         office = held;
         // What the watch told since.
         judge(held, observer.sighting?.record);
-        if (signal.aborted) held.windDown('released');
+        if (over.aborted) held.windDown('released');
         const done = new AbortController();
         const term = {
           held,
@@ -226,6 +230,13 @@ export function createCampaign(options: CampaignOptions): Campaign {
   return {
     zone,
     terms,
+    withdraw() {
+      if (withdrawn.signal.aborted) return;
+      log.warn({}, 'campaigns for the zone no longer');
+      withdrawn.abort();
+      candidates.withdraw(zone);
+      office?.windDown('released');
+    },
     leaderlessMs() {
       if (office !== undefined && office.over === undefined) return undefined;
       return clock.monotonic() - (observer.sighting?.since ?? createdAt);

@@ -32,6 +32,10 @@ export const HAND_OVER_ANNOTATION = 'zonelet.dev/hand-over-to';
 export const HANDOVER_REQUEST_ANNOTATION = 'zonelet.dev/handover-to';
 /** On a Node: the answer to the last such request. */
 export const HANDOVER_OUTCOME_ANNOTATION = 'zonelet.dev/handover';
+/** On a Node: an operator asks the zone's leader to take the zone away (`zone/removal.ts`). */
+export const REMOVAL_REQUEST_ANNOTATION = 'zonelet.dev/remove';
+/** On a Node: the answer. A Node that goes with it, not refused, was removed with its zone. */
+export const REMOVAL_OUTCOME_ANNOTATION = 'zonelet.dev/removal';
 
 export function zoneLeaseName(set: string, zone: string): string {
   return `zonelet-${set}-${zone}`;

@@ -3,6 +3,7 @@ import type {
   ConfigMap,
   Deployment,
   Event,
+  Eviction,
   KubeObject,
   Lease,
   Namespace,
@@ -38,6 +39,8 @@ function resource<T extends KubeObject>(
 }
 
 export const PODS: Resource<Pod> = resource('v1', 'pods', 'Pod', true);
+/** Created as the subresource `eviction` of the pod of the same name. */
+export const EVICTIONS: Resource<Eviction> = resource('v1', 'pods', 'Eviction', true);
 export const NODES: Resource<Node> = resource('v1', 'nodes', 'Node', false);
 export const NAMESPACES: Resource<Namespace> = resource('v1', 'namespaces', 'Namespace', false);
 export const CONFIG_MAPS: Resource<ConfigMap> = resource('v1', 'configmaps', 'ConfigMap', true);

@@ -9,6 +9,7 @@ import type {
   V1ContainerState,
   V1ContainerStatus,
   V1Deployment,
+  V1Eviction,
   V1Lease,
   V1Namespace,
   V1Node,
@@ -53,6 +54,7 @@ export type Secret = Wire<V1Secret>;
 export type Namespace = Wire<V1Namespace>;
 export type Deployment = Wire<V1Deployment>;
 export type ReplicaSet = Wire<V1ReplicaSet>;
+export type Eviction = Wire<V1Eviction>;
 export type Event = Wire<CoreV1Event>;
 export type SelfSubjectReview = Wire<V1SelfSubjectReview>;
 export type TokenReview = Wire<V1TokenReview>;

@@ -2,9 +2,10 @@
 import { type Clock, sleep } from '../clock.ts';
 import { isCutOff } from '../election/backend-sight.ts';
 import type { Candidates } from '../election/candidates.ts';
-import { decide, type HandOverOutcome, readRequest } from '../election/hand-over-request.ts';
+import { decide } from '../election/hand-over-request.ts';
 import { parseHolder } from '../election/identity.ts';
 import { HANDOVER_OUTCOME_ANNOTATION, HANDOVER_REQUEST_ANNOTATION } from '../election/names.ts';
+import { answered, readRequest } from '../election/node-request.ts';
 import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import type { TermClient } from '../fence/term-client.ts';
@@ -67,7 +68,7 @@ export async function answerHandOvers(options: HandOverRequestsOptions, signal: 
 async function answer(options: HandOverRequestsOptions, node: Node, signal: AbortSignal): Promise<void> {
   const { zone, term, writes, candidates, events, clock, log } = options;
   const self = parseHolder(term.holder)?.replica ?? term.holder;
-  const request = readRequest(node);
+  const request = readRequest(node, HANDOVER_REQUEST_ANNOTATION);
   if (request === undefined) return;
   const decision =
     request === 'unreadable'
@@ -81,12 +82,8 @@ async function answer(options: HandOverRequestsOptions, node: Node, signal: Abor
           preferHome: options.preferHome,
         });
   const by = request === 'unreadable' ? 'somebody' : request.by;
-  const outcome: HandOverOutcome | null =
-    request === 'unreadable' ? null : { ...request, ...decision, epoch: term.epoch };
-  const annotations = {
-    [HANDOVER_REQUEST_ANNOTATION]: null,
-    [HANDOVER_OUTCOME_ANNOTATION]: outcome === null ? null : JSON.stringify(outcome),
-  };
+  const outcome = request === 'unreadable' ? undefined : { ...request, ...decision, epoch: term.epoch };
+  const annotations = answered({ request: HANDOVER_REQUEST_ANNOTATION, outcome: HANDOVER_OUTCOME_ANNOTATION }, outcome);
   const patch = { type: 'merge', body: { metadata: { annotations } } } as const;
   await writes.patch(NODES, node, patch, { signal, timeoutMs: 3_000 });
   const about = { ...node, apiVersion: 'v1', kind: 'Node' };

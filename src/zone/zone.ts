@@ -19,6 +19,7 @@ import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Informer } from '../kube/informer.ts';
 import type { Node, Pod } from '../kube/types.ts';
 import { createWorkQueue } from '../kube/work-queue.ts';
+import { aborted } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { type CaretakerOptions, runCaretaker } from '../node/caretaker.ts';
@@ -38,6 +39,7 @@ import { createDeparture, type ZoneDownPolicy } from './health/departure.ts';
 import type { ZoneHealth } from './health/health.ts';
 import { nodeHealth } from './health/posture.ts';
 import { removeReplaced } from './health/replaced-pods.ts';
+import { acceptRemoval, removeZone, wasRemoved } from './removal.ts';
 import { followZoneReports, type ZoneReports } from './zone-reports.ts';
 
 export interface ZoneOptions {
@@ -95,6 +97,14 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
     reports.run(life.signal),
     runCaretaker(caretaking(options, reports), life.signal),
   ]);
+  const { nodeName } = options.identity;
+  // The leader that takes it away waits until all others have withdrawn.
+  const unsubscribe = options.nodes.subscribe({
+    deleted(node) {
+      const others = campaign.leaderlessMs() !== undefined;
+      if (others && node.metadata?.name === nodeName && wasRemoved(node)) campaign.withdraw();
+    },
+  });
   try {
     for await (const term of campaign.terms(signal)) {
       try {
@@ -105,7 +115,10 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
         }
       }
     }
+    // The zone was taken away; the process goes on for the others.
+    await aborted(signal);
   } finally {
+    unsubscribe();
     life.abort();
     await following;
   }
@@ -221,13 +234,23 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
     // Whoever comes next answers what is asked from now on.
     AbortSignal.any([inOffice, term.ending]),
   );
-  try {
-    if (!(await claimBackend(options, mutations, term, log))) return;
+  const removal = { ...options, zone, nodeName: identity.nodeName, term, writes, log };
+  const asked = new AbortController();
+  const accepting = acceptRemoval(removal, AbortSignal.any([inOffice, term.ending])).then((request) => {
+    if (request === undefined) return undefined;
+    term.stay();
+    asked.abort();
+    return request;
+  });
+  // Until the term ends, or the zone is to be taken away.
+  const working: Term = { ...term, ending: AbortSignal.any([term.ending, asked.signal]) };
+  const work = async (): Promise<void> => {
+    if (!(await claimBackend(options, mutations, working, log))) return;
     log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
     await runPodController({
       zone,
       nodeName: identity.nodeName,
-      term,
+      term: working,
       owner,
       informer: pods,
       client,
@@ -254,10 +277,15 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
         return takesNoNewPods(known) ? undefined : known;
       },
     });
+  };
+  try {
+    await work();
   } finally {
     office.abort();
-    await Promise.all([keeping, departing, answering]);
+    await Promise.all([keeping, departing, answering, accepting]);
   }
+  const request = await accepting;
+  if (request !== undefined && (await removeZone(removal, request))) options.campaign.withdraw();
 }
 
 /** Raises the backend's fence, for as long as it takes and the term lasts; false when the term is over. */

@@ -1,24 +1,10 @@
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { EVENTS } from '../../src/kube/resources.ts';
+import { zonelet } from './support/command.ts';
 import { openScenario, type Play } from './support/play.ts';
 import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/main.ts');
-
-async function handover(play: Play, ...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, 'handover', '--config', play.stage.configFile, ...args], {
-    cwd: play.folder,
-  });
-  const [out, err, status] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    new Promise<number | null>((resolve) => child.once('close', resolve)),
-  ]);
-  return { out, err, status };
-}
+const handover = (play: Play, ...args: string[]) => zonelet(play, 'handover', ...args);
 
 test('zonelet handover: to a named replica, to the best one, and refused; no pod restarts, the node stays Ready', async () => {
   await using play = await openScenario({ pods: 6 });

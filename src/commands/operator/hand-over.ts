@@ -1,12 +1,16 @@
 /** Asks a zone's leader to give the zone away, and follows until another replica leads it. */
 import { type Clock, type Random, sleep } from '../../clock.ts';
 import type { ZoneConfig } from '../../config/config.ts';
-import { REQUEST_EXPIRES_MS, readOutcome, readRequest } from '../../election/hand-over-request.ts';
 import { parseHolder } from '../../election/identity.ts';
-import { EPOCH_ANNOTATION, HANDOVER_REQUEST_ANNOTATION, LEADER_ANNOTATION } from '../../election/names.ts';
+import {
+  EPOCH_ANNOTATION,
+  HANDOVER_OUTCOME_ANNOTATION,
+  HANDOVER_REQUEST_ANNOTATION,
+  LEADER_ANNOTATION,
+} from '../../election/names.ts';
+import { expired, readOutcome, readRequest } from '../../election/node-request.ts';
 import { hasCode, ZoneletError } from '../../errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import { parseTime } from '../../kube/micro-time.ts';
 import { NODES } from '../../kube/resources.ts';
 import type { Node } from '../../kube/types.ts';
 import { type ReplicaView, readReplicas } from './replicas.ts';
@@ -49,12 +53,8 @@ export async function handOver(options: HandOverOptions): Promise<HandedOver> {
   const leader = checked(options, replicas);
   const node = await readNode(options);
   if (node === undefined) throw failure(`zone ${zone.name} has no Node ${zone.nodeName} yet`);
-  const pending = readRequest(node);
-  if (
-    pending !== undefined &&
-    pending !== 'unreadable' &&
-    clock.now() - (parseTime(pending.at) ?? 0) < REQUEST_EXPIRES_MS
-  ) {
+  const pending = readRequest(node, HANDOVER_REQUEST_ANNOTATION);
+  if (pending !== undefined && pending !== 'unreadable' && expired(pending, clock.now()) === undefined) {
     throw failure(
       `another request for zone ${zone.name} is waiting for its leader: ${pending.by} asked at ${pending.at}`,
     );
@@ -115,7 +115,7 @@ async function follow(
     if (signal.aborted) throw new ZoneletError('Aborted', 'stopped while waiting; the request was withdrawn');
     const node = await readNode(options);
     const now = clock.monotonic();
-    const outcome = readOutcome(node);
+    const outcome = readOutcome(node, HANDOVER_OUTCOME_ANNOTATION);
     if (accepted === undefined && outcome?.id === id) {
       if (outcome.refused !== undefined) throw failure(`refused: ${outcome.refused}`);
       accepted = { to: outcome.to ?? '', at: now };
@@ -141,7 +141,7 @@ async function follow(
 async function withdraw(options: HandOverOptions, id: string): Promise<void> {
   const { client, zone } = options;
   const node = await client.get(NODES, { name: zone.nodeName }).catch(() => undefined);
-  const pending = readRequest(node);
+  const pending = readRequest(node, HANDOVER_REQUEST_ANNOTATION);
   if (node === undefined || pending === undefined || pending === 'unreadable' || pending.id !== id) return;
   const { uid, resourceVersion } = node.metadata ?? {};
   const body = { metadata: { uid, resourceVersion, annotations: { [HANDOVER_REQUEST_ANNOTATION]: null } } };

@@ -47,6 +47,15 @@ export async function readReplicas(
     .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
 }
 
+/** True while a Lease is held by somebody who may still be alive. */
+export function isHeld({ spec }: Lease, clock: Clock): boolean {
+  return (spec?.holderIdentity ?? '') !== '' && clock.now() - (parseTime(spec?.renewTime) ?? 0) < reachMs(spec);
+}
+
+function reachMs(spec: Lease['spec']): number {
+  return (spec?.leaseDurationSeconds ?? 0) * 1000 + CLOCK_ALLOWANCE_MS;
+}
+
 function view(lease: Lease, prefix: string, nowMs: number): ReplicaView {
   const { metadata, spec } = lease;
   const { annotations = {}, name = '' } = metadata ?? {};
@@ -56,7 +65,7 @@ function view(lease: Lease, prefix: string, nowMs: number): ReplicaView {
   return {
     name: name.slice(prefix.length),
     holder: spec?.holderIdentity ?? '',
-    alive: silentMs < (spec?.leaseDurationSeconds ?? 0) * 1000 + CLOCK_ALLOWANCE_MS,
+    alive: silentMs < reachMs(spec),
     silentMs,
     zones: listed(annotations[ZONES_ANNOTATION] ?? ''),
     campaignsFor: campaigns === undefined ? undefined : listed(campaigns),

@@ -76,6 +76,8 @@ export interface Play extends AsyncDisposable {
 export interface CheckOptions {
   /** Nodes whose epoch the scenario itself has edited. */
   readonly editedNodes?: readonly string[];
+  /** Zones that the scenario itself has taken away for a while. */
+  readonly removedZones?: readonly string[];
   /** The backends serve another cluster too: only what their journals say of this one's pods is looked at. */
   readonly sharedBackends?: boolean;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Living } from '../../../src/election/candidates.ts';
-import { decide, putByHand, readRequest } from '../../../src/election/hand-over-request.ts';
+import { decide, putByHand } from '../../../src/election/hand-over-request.ts';
+import { readRequest } from '../../../src/election/node-request.ts';
 import type { Node } from '../../../src/kube/types.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12);
@@ -61,8 +62,9 @@ test('a request that is a minute old, or of a minute to come, has expired', () =
 
 test('what is not written as a request is told from none', () => {
   const node = (value: string): Node => ({ metadata: { annotations: { 'zonelet.dev/handover-to': value } } });
-  expect(readRequest({ metadata: {} })).toBeUndefined();
-  for (const text of ['replica-1', '{}', '[]', 'null', '{"id":1}']) expect(readRequest(node(text))).toBe('unreadable');
+  expect(readRequest({ metadata: {} }, 'zonelet.dev/handover-to')).toBeUndefined();
+  for (const text of ['replica-1', '{}', '[]', 'null', '{"id":1}'])
+    expect(readRequest(node(text), 'zonelet.dev/handover-to')).toBe('unreadable');
 });
 
 test('only the term that a request has led to was put where it is by hand', () => {
