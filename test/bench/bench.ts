@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
 import { endGroup, isSupervised, stopSignal, supervise } from '../support/supervise.ts';
+import { clientGo } from './client-go.ts';
 import { coldStart } from './cold-start.ts';
 import { cpu } from './cpu.ts';
 import { deletion } from './delete.ts';
@@ -15,7 +16,7 @@ import { buildZonelet } from './support/build.ts';
 import { asObject, asTable, machine, type Run } from './support/report.ts';
 
 /** In the order in which `all` runs them. */
-const BENCHMARKS: readonly Benchmark[] = [pods, latency, deletion, failover, coldStart, memory, cpu];
+const BENCHMARKS: readonly Benchmark[] = [pods, latency, deletion, failover, clientGo, coldStart, memory, cpu];
 
 const HELP = `Usage: npm run bench -- NAME... [options]
 

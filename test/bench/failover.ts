@@ -1,81 +1,130 @@
-/** How long zones are without a leader when theirs is ended, as a client sees it that watches the Nodes. */
+/** How long zones are without a leader when theirs is lost, as a client sees it that watches the Nodes. */
 import { systemRandom } from '../../src/clock.ts';
-import { endLeader } from '../../src/commands/demo/failover.ts';
-import { openPlay } from '../../src/commands/demo/play.ts';
+import { clearCluster, openPlay } from '../../src/commands/demo/play.ts';
 import { buildStage, type Replica } from '../../src/commands/demo/stage.ts';
 import { CONFIG_MAPS } from '../../src/kube/resources.ts';
-import type { Benchmark } from './support/benchmark.ts';
+import { record } from '../scenarios/support/history.ts';
+import { openLinks } from '../scenarios/support/links.ts';
+import { type Scene, WAYS, WAYS_BY_PROXY, type Way } from './failover/ways.ts';
+import type { BenchContext, Benchmark, Figure } from './support/benchmark.ts';
 import { type Lab, openLab } from './support/lab.ts';
+import { type LeaseTraffic, measureLeaseTraffic } from './support/lease-traffic.ts';
 import { percentile } from './support/statistics.ts';
 
 /** The default `election.leaseDuration`: nobody may act before it is over, unless the leader is proved dead. */
 const LEASE_MS = 6_000;
-const SIGNALS = ['SIGTERM', 'SIGKILL'] as const;
+const ZONES = 3;
+const REPLICAS = 3;
 /** So that a round finds nothing of the one before under way. */
 const CALM_MS = 3_000;
 const WRITES = 50;
 
+interface Part {
+  readonly ways: readonly Way[];
+  /** What each way measured, in the order of the rounds. */
+  readonly measured: ReadonlyMap<string, readonly number[]>;
+  readonly restarts: number;
+  readonly lost: number;
+  readonly notReadyMs: number;
+  /** Measured before the first round. */
+  readonly traffic: LeaseTraffic;
+}
+
 export const failover: Benchmark = {
   name: 'failover',
-  summary: 'time without a leader after SIGTERM and SIGKILL of one, three zones and three replicas',
+  summary: 'time without a leader when one is lost, in each way that there is; three zones and three replicas',
   defaultPods: 30,
-  defaultRounds: 5,
+  defaultRounds: 30,
   async run(context) {
     await using lab = await openLab(context);
-    const { clock, signal, say } = lab;
-    const stage = await buildStage({
-      folder: `${lab.folder}/stage`,
-      self: lab.zonelet,
-      env: process.env,
-      kubeconfig: lab.kubeconfig,
-      zones: 3,
-      replicas: 3,
-      random: systemRandom,
-    });
-    await using undo = new AsyncDisposableStack();
-    undo.defer(() => stage.stop(clock));
-    const { pods } = context;
-    const play = undo.use(await openPlay({ stage, env: process.env, clock, random: systemRandom, pods, signal, say }));
-    const { observer } = play;
     const writeToWatch = await measureWriteToWatch(lab);
-    const rounds: Record<string, number>[] = [];
-    for (let round = 1; round <= context.rounds; round++) {
-      const measured: Record<string, number> = {};
-      for (const how of SIGNALS) {
-        await lab.until('all replicas to be ready', () => allReady(stage.replicas));
-        await lab.pause(CALM_MS);
-        const replica = stage.replicas.find(({ name }) => observer.zones().some(({ leader }) => leader === name));
-        if (replica === undefined) throw new Error('no replica leads a zone');
-        const { takeoverMs, zones } = await endLeader(replica, how, observer, clock, signal);
-        say(`round ${round}: ${how} of ${replica.name}: ${zones.join(', ')} after ${takeoverMs} ms`);
-        measured[how] = takeoverMs;
-        await replica.child.exited;
-        stage.replaceReplica(replica.name);
-      }
-      rounds.push(measured);
-    }
-    const { restarts, lost, notReadyMs } = observer.score();
-    const of = (how: (typeof SIGNALS)[number], percent: number): number =>
-      percentile(
-        rounds.map((each) => each[how] ?? Number.NaN),
-        percent,
-      );
-    const handOver = { what: 'release, claim and the Node, each seen by a watch', value: 3 * writeToWatch };
-    const lease = { what: 'lease duration', value: LEASE_MS };
+    const floors = {
+      'hand-over': { what: 'release, claim and the Node, each seen by a watch', value: 3 * writeToWatch },
+      lease: { what: 'lease duration', value: LEASE_MS },
+    };
+    const direct = await playPart(lab, context, 'direct', WAYS);
+    const parts = [direct, await playPart(lab, context, 'proxied', WAYS_BY_PROXY)];
+    const figures = parts.flatMap(({ ways, measured }) =>
+      ways.flatMap(({ name, target, floor }): Figure[] => {
+        const values = measured.get(name) ?? [];
+        const beside = floor === undefined ? {} : { floor: floors[floor] };
+        return [
+          { name: `${name}, p50`, value: percentile(values, 50), unit: 'ms', ...beside },
+          { name: `${name}, p99`, value: percentile(values, 99), unit: 'ms', ...beside, target: { atMost: target } },
+          { name: `${name}, max`, value: Math.max(...values), unit: 'ms', ...beside },
+        ];
+      }),
+    );
+    const sum = (of: 'restarts' | 'lost' | 'notReadyMs'): number => parts.reduce((all, part) => all + part[of], 0);
+    const series = parts.flatMap(({ measured }) => [...measured]);
     return {
-      rounds,
+      rounds: Array.from({ length: context.rounds }, (_, i) =>
+        Object.fromEntries(series.map(([name, values]) => [name, values[i] ?? Number.NaN])),
+      ),
       figures: [
-        { name: 'SIGTERM, p50', value: of('SIGTERM', 50), unit: 'ms', floor: handOver },
-        { name: 'SIGTERM, p99', value: of('SIGTERM', 99), unit: 'ms', floor: handOver, target: { atMost: 500 } },
-        { name: 'SIGKILL, p50', value: of('SIGKILL', 50), unit: 'ms', floor: lease },
-        { name: 'SIGKILL, p99', value: of('SIGKILL', 99), unit: 'ms', floor: lease, target: { atMost: 7_000 } },
-        { name: 'restarts of pods', value: restarts, unit: 'count', target: { atMost: 0 } },
-        { name: 'pods lost', value: lost, unit: 'count', target: { atMost: 0 } },
-        { name: 'nodes not Ready', value: notReadyMs, unit: 'ms', target: { atMost: 0 } },
+        ...figures,
+        { name: 'restarts of pods', value: sum('restarts'), unit: 'count', target: { atMost: 0 } },
+        { name: 'pods lost', value: sum('lost'), unit: 'count', target: { atMost: 0 } },
+        { name: 'nodes not Ready', value: sum('notReadyMs'), unit: 'ms', target: { atMost: 0 } },
+        ...trafficFigures(direct.traffic),
       ],
     };
   },
 };
+
+/** A set of its own, brought up and taken away again. */
+async function playPart(
+  lab: Lab,
+  { pods, rounds }: BenchContext,
+  name: 'direct' | 'proxied',
+  ways: readonly Way[],
+): Promise<Part> {
+  const { clock, signal, say } = lab;
+  const folder = `${lab.folder}/${name}`;
+  await using undo = new AsyncDisposableStack();
+  const links = name === 'proxied' ? undo.use(await openLinks(folder, REPLICAS, ZONES)) : undefined;
+  const stage = await buildStage({
+    folder,
+    self: lab.zonelet,
+    env: process.env,
+    kubeconfig: lab.kubeconfig,
+    zones: ZONES,
+    replicas: REPLICAS,
+    random: systemRandom,
+    ...(links === undefined ? {} : { configure: links.configure }),
+  });
+  undo.defer(() => stage.stop(clock));
+  const staging = { stage, env: process.env, clock, random: systemRandom, pods, signal, say };
+  undo.defer(() => clearCluster(staging));
+  const play = undo.use(await openPlay(staging));
+  const { observer } = play;
+  const history = undo.use(await record(play.client, clock, systemRandom));
+  const scene: Scene = { lab, stage, observer, history, links };
+  await lab.until('all replicas to be ready', () => allReady(stage.replicas));
+  const traffic = await measureLeaseTraffic(lab);
+  const measured = new Map<string, number[]>(ways.map((way) => [way.name, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const way of ways) {
+      await lab.until('all replicas to be ready', () => allReady(stage.replicas));
+      await lab.pause(CALM_MS);
+      const victim = stage.replicas.find((replica) => observer.zones().some(({ leader }) => leader === replica.name));
+      if (victim === undefined) throw new Error('no replica leads a zone');
+      const ms = await way.happen(scene, victim);
+      measured.get(way.name)?.push(ms);
+      say(`round ${round}: ${way.name} of ${victim.name}: ${Math.round(ms)} ms`);
+    }
+  }
+  return { ways, measured, traffic, ...observer.score() };
+}
+
+function trafficFigures({ writes, requests }: LeaseTraffic): Figure[] {
+  return [
+    { name: 'Lease writes for a zone', value: writes(/^zonelet-\w+-zone-/), unit: 'per second' },
+    { name: 'Lease writes for a replica', value: writes(/^zonelet-\w+-replica-/), unit: 'per second' },
+    { name: 'node Lease writes for a zone', value: writes(/^\w+-zone-/), unit: 'per second' },
+    { name: 'Lease requests, three zones and replicas', value: requests, unit: 'per second' },
+  ];
+}
 
 async function allReady(replicas: readonly Replica[]): Promise<boolean> {
   const answers = await Promise.all(

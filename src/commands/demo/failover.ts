@@ -6,9 +6,9 @@ import type { Replica } from './stage.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface Failover {
-  /** Zones that the replica led. */
+  /** Zones that were to be taken over. */
   readonly zones: readonly string[];
-  /** Milliseconds from the signal until the last of those zones was claimed with a higher epoch, as a watch shows it. */
+  /** Milliseconds until the last of those zones was claimed with a higher epoch, as a watch shows it. */
   readonly takeoverMs: number;
   /** Who leads them now. */
   readonly successors: readonly string[];
@@ -17,6 +17,7 @@ export interface Failover {
 /** Longest that a take-over may take before the demo gives up: ten lease durations. */
 const LIMIT_MS = 60_000;
 
+/** Ends a replica that leads. Throws `Conflict` when it leads nothing. */
 export async function endLeader(
   replica: Replica,
   signal: 'SIGKILL' | 'SIGTERM',
@@ -26,18 +27,30 @@ export async function endLeader(
 ): Promise<Failover> {
   const led = observer.zones().filter(({ leader }) => leader === replica.name);
   if (led.length === 0) throw new ZoneletError('Conflict', `${replica.name} leads no zone`);
+  const zones = led.map(({ zone }) => zone);
+  return await timeTakeover(zones, () => replica.child.kill(signal), observer, clock, stop);
+}
+
+/** From when `act` is called until each of the zones has a new term. */
+export async function timeTakeover(
+  zones: readonly string[],
+  act: () => void,
+  observer: Observer,
+  clock: Clock,
+  stop: AbortSignal,
+): Promise<Failover> {
+  const led = observer.zones().filter(({ zone }) => zones.includes(zone));
   const sentAt = clock.monotonic();
-  replica.child.kill(signal);
+  act();
   const taken = (): boolean =>
     led.every((before) => observer.zones().some((now) => now.zone === before.zone && now.epoch > before.epoch));
-  await waitFor(`another leader for ${led.map(({ zone }) => zone).join(', ')}`, taken, {
+  await waitFor(`another leader for ${zones.join(', ')}`, taken, {
     onChange: observer.onChange,
     clock,
     limitMs: LIMIT_MS,
     signal: stop,
   });
   const takeoverMs = Math.round(clock.monotonic() - sentAt);
-  const zones = led.map(({ zone }) => zone);
   const successors = observer
     .zones()
     .filter(({ zone }) => zones.includes(zone))
