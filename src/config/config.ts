@@ -55,6 +55,8 @@ export interface Config {
   };
   /** Undefined: nothing uses Redis. */
   readonly redis?: RedisConfig;
+  /** Where the pod state is kept. */
+  readonly state: { readonly by: 'kubernetes' } | { readonly by: 'redis'; readonly server: RedisAddress };
   readonly fence: {
     /** What a policy in the API server does with statuses of an epoch that is over; with `off` there is none. */
     readonly admissionPolicy: 'off' | 'warn' | 'enforce';

@@ -9,7 +9,7 @@ export function checkRedis(raw: unknown): Finding[] {
   const find = (path: string[], message: string): void => void findings.push({ path, message });
   const isSet = (...path: string[]): boolean => (valueAt(raw, path) ?? undefined) !== undefined;
   const byRedis = (section: string): boolean => valueAt(raw, [section, 'by']) === 'redis';
-  const users = ['election'].filter(byRedis);
+  const users = ['election', 'state'].filter(byRedis);
   if (redis === undefined && users.length > 0) {
     find(
       ['redis'],
@@ -23,6 +23,9 @@ export function checkRedis(raw: unknown): Finding[] {
   }
   const [cert, key] = [isSet('redis', 'tls', 'certFile'), isSet('redis', 'tls', 'keyFile')];
   if (cert !== key) find(['redis', 'tls'], 'has one of certFile and keyFile, allowed: both or none');
+  if (isSet('state', 'redis') && !byRedis('state')) {
+    find(['state', 'redis'], 'has a meaning only with state.by: redis');
+  }
   return findings;
 }
 

@@ -59,6 +59,7 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
       handBack: { mode: election.handBack, afterMs: milliseconds(election.handBackAfter) },
     },
     ...defined('redis', redisConfig(data, base)),
+    state: stateConfig(data),
     fence: data.fence,
     onZoneDown: { policy: data.onZoneDown.policy, afterMs: milliseconds(data.onZoneDown.after) },
     kubelet: data.kubelet,
@@ -85,6 +86,13 @@ function redisConfig({ redis }: ConfigFile, base: string): RedisConfig | undefin
       ...defined('keyFile', path(redis.tls.keyFile)),
     },
   };
+}
+
+function stateConfig({ state, redis }: ConfigFile): Config['state'] {
+  const server = state.redis ?? redis?.servers[0];
+  return state.by === 'redis' && server !== undefined
+    ? { by: 'redis', server: redisAddress(server) }
+    : { by: 'kubernetes' };
 }
 
 /** The schema has checked it. */

@@ -179,12 +179,14 @@ const redis = z
       servers: z
         .array(redisUrl, { error: 'a list of Redis servers' })
         .min(1, { error: 'a list of at least one Redis server' })
-        .describe('The Redis servers, `redis://HOST:PORT` or `rediss://HOST:PORT` for TLS, independent of each other.'),
+        .describe(
+          'The Redis servers, `redis://HOST:PORT` or `rediss://HOST:PORT` for TLS, independent of each other. Pod state uses one of them.',
+        ),
       keyPrefix: z
         .string({ error: A_PREFIX })
         .regex(/^[A-Za-z0-9._:-]{1,64}$/, { error: A_PREFIX })
         .default('zonelet')
-        .describe('What all keys and channels begin with: `<keyPrefix>:{<set>/<zone>}:...`.'),
+        .describe('What all keys and channels begin with: `<keyPrefix>:{<cluster>/<set>/<zone>}:...`.'),
       username: z
         .string({ error: 'text: the name of an ACL user' })
         .min(1, { error: 'text: the name of an ACL user' })
@@ -247,6 +249,20 @@ const onZoneDown = z
   .describe(
     'What happens when two replicas in different zones agree that the backend of a zone is down. Never for a majority of the zones at once.',
   );
+
+const state = z
+  .strictObject(
+    {
+      by: oneOf('kubernetes', 'redis')
+        .default('kubernetes')
+        .describe(
+          'Where the replicas keep what a new leader has to know of the pods beyond what API server and backend tell: `kubernetes`, an annotation that rides on status writes and costs no request, or `redis`, which also knows intents and deleted pods.',
+        ),
+      redis: redisUrl.optional().describe('The Redis server that keeps it. Default: the first of `redis.servers`.'),
+    },
+    { error: A_MAP },
+  )
+  .describe('Shared pod state. Losing it costs a rebuild, never a pod.');
 
 const kubelet = z
   .strictObject(
@@ -334,6 +350,7 @@ export const schema = z
         .describe('The availability zones: one virtual node and one backend each.'),
       election: election.prefault({}),
       redis: redis.optional(),
+      state: state.prefault({}),
       fence: fence.prefault({}),
       onZoneDown: onZoneDown.prefault({}),
       kubelet: kubelet.prefault({}),

@@ -15,6 +15,8 @@ export interface WorkQueue {
   add(key: string): void;
   /** Later work for the key; the earlier of two wins. */
   addAfter(key: string, delayMs: number): void;
+  /** As if the key's work had just failed so many times in a row, elsewhere; the pause until its next try is at most `maxDelayMs`. */
+  resume(key: string, failures: number, maxDelayMs: number): void;
   /** Forgets the key's failures. */
   forget(key: string): void;
   /** Waiting keys, delayed ones not counted. */
@@ -129,10 +131,14 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     return lane.shift();
   }
 
-  function failed(key: string, entry: Entry, error: unknown): void {
-    const back = Math.min(FIRST_RETRY_MS * 2 ** Math.min(entry.failures, 30), LAST_RETRY_MS);
+  function backOff(failuresBefore: number): number {
+    const back = Math.min(FIRST_RETRY_MS * 2 ** Math.min(failuresBefore, 30), LAST_RETRY_MS);
     // Many keys fail for one reason: spread out, they do not all come back at once.
-    const jittered = back * (0.5 + random.next() / 2);
+    return back * (0.5 + random.next() / 2);
+  }
+
+  function failed(key: string, entry: Entry, error: unknown): void {
+    const jittered = backOff(entry.failures);
     const asked = error instanceof ZoneletError ? (error.retryAfterMs ?? 0) * (1 + random.next() / 10) : 0;
     const delayMs = Math.max(jittered, asked);
     entry.failures++;
@@ -185,6 +191,11 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     addAfter(key, delayMs) {
       if (delayMs <= 0) enter(key, 'fresh');
       else schedule(key, 'delayed', delayMs);
+    },
+    resume(key, failures, maxDelayMs) {
+      if (state === 'over') return;
+      entryOf(key).failures = failures;
+      schedule(key, 'retry', Math.min(backOff(failures - 1), maxDelayMs));
     },
     forget(key) {
       const entry = entries.get(key);

@@ -71,7 +71,7 @@ export function electionMetrics(registry: Registry): ElectionMetrics {
     }),
     fenced: new Counter({
       name: 'zonelet_fenced_writes_total',
-      help: 'Writes of this replica that were refused as stale, by who refused (self, backend, api-server).',
+      help: 'Writes of this replica that were refused as stale, by who refused (self, backend, api-server, state).',
       labelNames: ['zone', 'by'],
       registers,
     }),

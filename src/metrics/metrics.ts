@@ -10,6 +10,7 @@ import { type PodMetrics, podMetrics } from './pods.ts';
 import { type ProviderMetrics, providerMetrics } from './provider.ts';
 import { type QueueMetrics, queueMetrics } from './queue.ts';
 import { type RedisMetrics, redisMetrics } from './redis.ts';
+import { type StateMetrics, stateMetrics } from './state.ts';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -23,6 +24,7 @@ export interface Metrics {
   readonly provider: ProviderMetrics;
   readonly kubelet: KubeletMetrics;
   readonly redis: RedisMetrics;
+  readonly state: StateMetrics;
 }
 
 export interface MetricsOptions {
@@ -58,5 +60,6 @@ export function createMetrics(options: MetricsOptions): Metrics {
     provider: providerMetrics(registry),
     kubelet: kubeletMetrics(registry),
     redis: redisMetrics(registry),
+    state: stateMetrics(registry),
   };
 }

@@ -5,6 +5,7 @@
 import { sleep } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { BackendPod, WatchEvent } from '../provider/contract.ts';
+import type { PodRecord } from '../state/contract.ts';
 import { apiPod, type PodContext } from './context.ts';
 import { CONFIRM_MS, type Orphans } from './orphans.ts';
 import { allEnded } from './status.ts';
@@ -30,12 +31,26 @@ export async function listBackend(context: PodContext, orphans: Orphans): Promis
   }
   if (!complete) return undefined;
   orphans.see(unknown);
+  context.state.complete(known(context, unknown));
   for (const tracked of context.pods.values()) {
     if (!seen.has(tracked.ref.uid) && tracked.observedAt < begun && shouldBeThere(context, tracked)) {
       miss(context, tracked);
     }
   }
   return pods;
+}
+
+/** All pods of API and backend, with what a successor would have to know of those that run. */
+function* known(
+  context: PodContext,
+  unknown: readonly BackendPod[],
+): Generator<{ readonly uid: string; readonly record?: PodRecord }> {
+  const { epoch } = context.term;
+  for (const { ref, backend } of context.pods.values()) {
+    if (backend === undefined) yield { uid: ref.uid };
+    else yield { uid: ref.uid, record: { epoch, handle: backend.handle, applied: backend.hash } };
+  }
+  for (const { ref } of unknown) yield { uid: ref.uid };
 }
 
 function shouldBeThere(context: PodContext, tracked: TrackedPod): boolean {

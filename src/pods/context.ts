@@ -10,7 +10,7 @@ import type { WorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../log.ts';
 import type { PodMetrics } from '../metrics/pods.ts';
 import type { GuardedProvider, TermProvider } from '../provider/guard.ts';
-import type { StateStore } from '../state/contract.ts';
+import type { TermState } from '../state/contract.ts';
 import type { Accounting } from './accounting.ts';
 import type { Admission } from './admission.ts';
 import { isTerminalPhase } from './phase.ts';
@@ -30,7 +30,8 @@ export interface PodControllerOptions {
   readonly writes: TermClient;
   /** Of this zone; mutations go through its term. */
   readonly provider: GuardedProvider;
-  readonly state: StateStore;
+  /** The shared pod state, in the hands of this term. */
+  readonly state: TermState;
   readonly events: EventRecorder;
   /** A new one for each term; keys are pod UIDs. */
   readonly queue: WorkQueue;

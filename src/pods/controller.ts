@@ -24,6 +24,8 @@ const WORKERS = 32;
 const WIND_DOWN_MS = 300;
 /** How often running pods are charged while nothing else happens. */
 const ACCRUE_MS = 10_000;
+/** Longest pause that is taken over from a predecessor: what it waited for may have happened meanwhile. */
+const RECALLED_PAUSE_MAX_MS = 30_000;
 /** Longest pause between two tries at an API server that does not answer: it is to be caught up with in seconds. */
 const API_RETRY_MAX_MS = 5_000;
 /** Statuses flushed at once at the end of a term. */
@@ -132,7 +134,17 @@ function handlers(context: PodContext): {
     if (tracked !== undefined) context.enqueue(tracked);
   };
   return {
-    added: (pod) => context.enqueue(track(pod)),
+    added(pod) {
+      const tracked = track(pod);
+      const failures = context.state.read(pod)?.failures ?? 0;
+      if (failures === 0 || tracked.attempts > 0) {
+        context.enqueue(tracked);
+        return;
+      }
+      // A change of leader is no reason to run at a backend that did not take the pod so often.
+      tracked.attempts = failures;
+      context.queue.resume(tracked.ref.uid, failures, RECALLED_PAUSE_MAX_MS);
+    },
     updated(before, after) {
       if (before.metadata?.uid !== after.metadata?.uid) deleted(before);
       const tracked = track(after);

@@ -8,7 +8,8 @@ import type { ResolvedPod } from '../provider/contract.ts';
 import { eventSubject, type PodContext } from './context.ts';
 import { resolveEnvironment, withExpandedCommands } from './environment.ts';
 import { changedFields, podHash } from './hash.ts';
-import { reaching } from './status-writer.ts';
+import { LOST } from './lost.ts';
+import { publish, reaching } from './status-writer.ts';
 import { describeUnsupported, UNSUPPORTED, unsupportedFields } from './support.ts';
 import { observe, type Problem, type TrackedPod } from './tracked-pod.ts';
 
@@ -22,6 +23,11 @@ export async function createPod(context: PodContext, tracked: TrackedPod, pod: P
   const resolved = await resolve(context, tracked, pod);
   if (resolved === undefined) return;
 
+  if ((await context.state.intend(tracked.ref.uid)) === 'gone') {
+    // It was removed from the backend before. A UID lives once; its controller makes another one.
+    await publish(context, tracked, { observation: undefined, lost: LOST });
+    return;
+  }
   const begun = context.tick();
   tracked.attempted = true;
   tracked.attempts++;

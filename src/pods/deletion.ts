@@ -6,6 +6,7 @@
 import type { Pod } from '../kube/types.ts';
 import type { PodObservation } from '../provider/contract.ts';
 import { eventSubject, type PodContext } from './context.ts';
+import { LOST } from './lost.ts';
 import { isTerminalPhase } from './phase.ts';
 import { allEnded } from './status.ts';
 import { publish, readLive, removeFromApi } from './status-writer.ts';
@@ -16,14 +17,9 @@ const KILL_SLACK_MS = 2_000;
 /** Pause between two looks at a backend that is past that too. */
 const RECHECK_MS = 2_000;
 
-/** What a pod says that ended on its backend without leaving anything. */
-export const LOST = {
-  reason: 'NotFound',
-  message: 'The pod was not found on its backend; how its containers ended is not known',
-};
-
 /** The pod's deletion was asked for. */
 export async function terminate(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
+  bury(context, tracked);
   if (tracked.backend === undefined) {
     await terminateAbsent(context, tracked, pod);
     return;
@@ -104,8 +100,10 @@ function graceLeft(context: PodContext, tracked: TrackedPod, pod: Pod): number {
 
 /** The backend is not known to have the pod. */
 async function terminateAbsent(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
-  const created = wasCreated(pod, context.state.read(pod)?.handle !== undefined);
-  if (created || tracked.attempted) {
+  const record = context.state.read(pod);
+  const created = wasCreated(pod, record?.handle !== undefined);
+  const attempted = tracked.attempted || record?.intended === true;
+  if (created || attempted) {
     const begun = context.tick();
     const found = await context.provider.get(context.owner, tracked.ref, context.signal);
     if (found !== undefined) {
@@ -113,8 +111,8 @@ async function terminateAbsent(context: PodContext, tracked: TrackedPod, pod: Po
       context.queue.add(tracked.ref.uid);
       return;
     }
-    // A create whose reply was lost may still arrive there; deleting what is absent is no error.
-    if (tracked.attempted) {
+    // A create whose reply was lost, by a predecessor too, may still arrive there; deleting what is absent is no error.
+    if (attempted) {
       const result = await context.mutations.delete(tracked.ref, { gracePeriodSeconds: 0, signal: context.signal });
       if (result.state === 'stopping') {
         observe(tracked, result.pod, context.tick());
@@ -147,6 +145,7 @@ export async function removeVanished(context: PodContext, tracked: TrackedPod): 
     context.queue.addAfter(uid, RECHECK_MS);
     return;
   }
+  bury(context, tracked);
   const result = await context.mutations.delete(tracked.ref, { gracePeriodSeconds: 0, signal: context.signal });
   if (result.state === 'stopping') {
     context.queue.addAfter(uid, RECHECK_MS);
@@ -156,7 +155,15 @@ export async function removeVanished(context: PodContext, tracked: TrackedPod): 
   forget(context, tracked);
 }
 
+/** Nothing takes the end of this UID back: the API keeps no deletion that could be undone. */
+function bury(context: PodContext, tracked: TrackedPod): void {
+  if (tracked.buried) return;
+  tracked.buried = true;
+  context.state.bury(tracked.ref.uid);
+}
+
 function forget(context: PodContext, tracked: TrackedPod): void {
+  context.state.forget(tracked.ref.uid);
   context.pods.delete(tracked.ref.uid);
   context.accounting.close(tracked.ref.uid);
   context.admission.release(tracked.ref.uid);

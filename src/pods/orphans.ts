@@ -68,9 +68,11 @@ export class Orphans {
           this.#candidates.delete(ref.uid);
           continue;
         }
+        context.state.bury(ref.uid);
         const result = await context.mutations.delete(ref, { gracePeriodSeconds: 0, signal: context.signal });
         if (result.state === 'stopping') continue;
         this.#candidates.delete(ref.uid);
+        context.state.forget(ref.uid);
         context.metrics.orphansDeleted.inc({ zone: context.zone });
         context.log.info({ pod: `${ref.namespace}/${ref.name}`, uid: ref.uid }, 'removed an orphan from the backend');
       } catch (error) {

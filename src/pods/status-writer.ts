@@ -9,8 +9,9 @@
 import { type ErrorCode, hasCode, ZoneletError } from '../errors.ts';
 import { PODS } from '../kube/resources.ts';
 import type { Pod, PodStatus } from '../kube/types.ts';
-import type { PodRecord } from '../state/contract.ts';
+import type { PodRecord, Riding } from '../state/contract.ts';
 import { apiPod, bookPod, eventSubject, type PodContext, rememberFresh } from './context.ts';
+import { factsOf, withFacts } from './recall.ts';
 import { podStatus, type StatusInput, statusPatch } from './status.ts';
 import { isNewer, type TrackedPod } from './tracked-pod.ts';
 
@@ -49,17 +50,19 @@ export async function publish(context: PodContext, tracked: TrackedPod, report: 
   for (let attempt = 0; attempt < TRIES; attempt++) {
     if (pod === undefined) return undefined;
     const nodeNotReady = context.nodeReadiness?.notReady();
+    const known = context.state.read(pod);
     const status = podStatus({
-      pod,
+      pod: withFacts(pod, known?.published),
       ...report,
       ...(nodeNotReady === undefined ? {} : { nodeNotReady }),
       now: context.clock.now(),
       ...(context.hostIP === undefined ? {} : { hostIP: context.hostIP }),
     });
     const change = statusPatch(pod.status ?? {}, status, { ending: pod.metadata?.deletionTimestamp !== undefined });
+    const riding = context.state.keep(pod, recordOf(context, tracked, known, status));
     if (change === undefined) return pod;
     try {
-      const written = await send(context, tracked, pod, change);
+      const written = await send(context, tracked, pod, change, riding);
       tellOf(context, tracked, pod, status);
       return written;
     } catch (error) {
@@ -75,14 +78,22 @@ export async function publish(context: PodContext, tracked: TrackedPod, report: 
   throw new ZoneletError('Conflict', 'the pod changes faster than its status can be written', { cause: failure });
 }
 
-async function send(context: PodContext, tracked: TrackedPod, pod: Pod, change: Record<string, unknown>): Promise<Pod> {
-  const { writes, metrics, zone, state } = context;
-  const riding = tracked.backend === undefined ? undefined : state.ride(pod, recordOf(context, tracked.backend));
+async function send(
+  context: PodContext,
+  tracked: TrackedPod,
+  pod: Pod,
+  change: Record<string, unknown>,
+  riding: Riding | undefined,
+): Promise<Pod> {
+  const { writes, metrics, zone } = context;
   const written = await reaching(
     writes.patch(
       PODS,
       pod,
-      { type: 'merge', body: { ...(riding === undefined ? {} : { metadata: riding }), status: change } },
+      {
+        type: 'merge',
+        body: { ...(riding === undefined ? {} : { metadata: { annotations: riding.annotations } }), status: change },
+      },
       { subresource: 'status', signal: context.signal, timeoutMs: TIMEOUT_MS },
     ),
   );
@@ -106,8 +117,27 @@ async function afterFailure(
   return await readLive(context, tracked);
 }
 
-function recordOf({ term }: PodContext, backend: NonNullable<TrackedPod['backend']>): PodRecord {
-  return { handle: backend.handle, applied: backend.hash, epoch: term.epoch };
+/** What a successor should know of the pod, once this status is published. */
+function recordOf(
+  { term, clock }: PodContext,
+  { backend, problem, attempts, attempted }: TrackedPod,
+  known: PodRecord | undefined,
+  status: PodStatus,
+): PodRecord {
+  const handle = backend?.handle ?? known?.handle;
+  const applied = backend?.hash ?? known?.applied;
+  const failures = backend === undefined && problem?.lasting === false ? attempts : 0;
+  const published = factsOf(status);
+  return {
+    epoch: term.epoch,
+    ...(handle === undefined ? {} : { handle }),
+    ...(applied === undefined ? {} : { applied }),
+    ...(handle === undefined && (attempted || known?.intended === true) ? { intended: true } : {}),
+    ...(failures === 0
+      ? {}
+      : { failures, failedAtMs: failures === known?.failures ? (known.failedAtMs ?? 0) : Math.floor(clock.now()) }),
+    ...(published === undefined ? {} : { published }),
+  };
 }
 
 /** A live read. Undefined: this UID is definitely not in the API any more (404, or the name belongs to another UID). */

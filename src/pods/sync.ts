@@ -5,8 +5,9 @@
 import type { Pod } from '../kube/types.ts';
 import { apiPod, eventSubject, type PodContext } from './context.ts';
 import { createPod, updatePod } from './creation.ts';
-import { LOST, removeVanished, terminate } from './deletion.ts';
+import { removeVanished, terminate } from './deletion.ts';
 import { podHash } from './hash.ts';
+import { LOST } from './lost.ts';
 import { isTerminalPhase } from './phase.ts';
 import { publish } from './status-writer.ts';
 import { observe, type TrackedPod, wasCreated } from './tracked-pod.ts';
@@ -39,7 +40,13 @@ export async function syncPod(context: PodContext, tracked: TrackedPod): Promise
 }
 
 async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
-  if (!tracked.attempted && wasCreated(pod, context.state.read(pod)?.handle !== undefined)) {
+  const record = context.state.read(pod);
+  if (record?.published?.ended !== undefined) {
+    // It ended, a predecessor saw how and could not say so, and the backend has forgotten it since.
+    await publish(context, tracked, { observation: undefined });
+    return;
+  }
+  if (!tracked.attempted && wasCreated(pod, record?.handle !== undefined)) {
     // It ran on the backend and is not seen there. It is never created a second time behind its owner's back: the
     // backend's complete lists decide whether it is lost, and then it fails so that its controller replaces it.
     if (!tracked.lost || (await isThereAfterAll(context, tracked))) return;

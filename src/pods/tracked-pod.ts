@@ -31,6 +31,8 @@ export interface TrackedPod {
   killBy: number | undefined;
   /** Monotonic time at which its deletion was seen to be asked for; undefined when it was so before. */
   deletionSeen: number | undefined;
+  /** Its end is noted in the shared pod state. */
+  buried: boolean;
   /** Hash that the backend cannot apply in place, of which people were told. */
   refusedHash: string | undefined;
   /** Something changed since the last time its status was brought in line. */
@@ -69,6 +71,7 @@ export function trackedPod(ref: PodRef, firstSeen: number): TrackedPod {
     fresh: undefined,
     killBy: undefined,
     deletionSeen: undefined,
+    buried: false,
     refusedHash: undefined,
     dirty: false,
     apiFailures: 0,

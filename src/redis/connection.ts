@@ -1,7 +1,6 @@
 /** A `RedisServer` through ioredis, which is loaded only where a server is configured. */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { Redis } from 'ioredis';
 import type { Clock, Random } from '../clock.ts';
 import { hasCode, messageOf, ZoneletError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -24,10 +23,7 @@ export interface RedisConnectionOptions {
   readonly log: Logger;
 }
 
-export interface RedisConnection extends RedisServer, AsyncDisposable {
-  /** For a library that wants ioredis itself. */
-  readonly client: Redis;
-}
+export interface RedisConnection extends RedisServer, AsyncDisposable {}
 
 /**
  * Connects at the first call, not here. Rejects with `InvalidInput` when the files for TLS cannot be used; a server that
@@ -55,7 +51,6 @@ export async function connectRedis(options: RedisConnectionOptions): Promise<Red
 
   return {
     name: address.name,
-    client: commands.client,
     get state() {
       return commands.up ? 'up' : 'down';
     },

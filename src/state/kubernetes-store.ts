@@ -1,40 +1,36 @@
 /**
  * Pod state on the pods themselves: one annotation that rides on status patches which are sent anyway, so that it costs
- * no request and every replica's pod cache has it already.
+ * no request and every replica's pod cache has it already. What was published is the pod's own status, intents and
+ * deletions are the API's: the binding is the intent, because create is create-or-adopt by UID, and who was deleted is gone.
  */
-import type { PodRecord, StateStore } from './contract.ts';
+import { aborted } from '../lifecycle.ts';
+import type { PodRecord, StateStore, TermState } from './contract.ts';
+import { decodeRecord, encodeRecord, sameRecord } from './record.ts';
 
-/** Holds compact JSON: `{"h":"<handle>","a":"<hash applied>","e":<epoch>}`. */
+/** Holds a record (`record.ts`) without what the pod's status says. */
 export const RECORD_ANNOTATION = 'zonelet.dev/record';
 
-export const kubernetesStateStore: StateStore = {
+/** It holds nothing itself, so that one serves every zone and every term. */
+export const kubernetesStateStore: StateStore & TermState = {
+  run: aborted,
+  begin: async () => kubernetesStateStore,
   read(pod) {
     const text = pod.metadata?.annotations?.[RECORD_ANNOTATION];
-    return text === undefined ? undefined : parse(text);
+    return text === undefined ? undefined : decodeRecord(text);
   },
-  ride(pod, record) {
-    const stored = this.read(pod);
-    // Another epoch alone is no news: after a change of leader nothing has to be written again.
-    if (stored !== undefined && stored.handle === record.handle && stored.applied === record.applied) return undefined;
-    const text = JSON.stringify({ h: record.handle, a: record.applied, e: record.epoch });
-    return { annotations: { [RECORD_ANNOTATION]: text } };
+  keep(pod, { published: _inStatus, intended: _isBinding, ...record }) {
+    const stored = kubernetesStateStore.read(pod);
+    if (stored !== undefined ? sameRecord(stored, record) : isEmpty(record)) return undefined;
+    return { annotations: { [RECORD_ANNOTATION]: encodeRecord(record) } };
   },
+  intend: async () => 'go',
+  // The record goes with the pod.
+  bury() {},
+  forget() {},
+  complete() {},
+  async [Symbol.asyncDispose]() {},
 };
 
-/** People can edit annotations: what cannot be read is as good as not there. */
-function parse(text: string): PodRecord | undefined {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof raw !== 'object' || raw === null || !('e' in raw) || !Number.isSafeInteger(raw.e)) return undefined;
-  const handle = 'h' in raw && typeof raw.h === 'string' ? raw.h : undefined;
-  const applied = 'a' in raw && typeof raw.a === 'string' ? raw.a : undefined;
-  return {
-    epoch: Number(raw.e),
-    ...(handle === undefined ? {} : { handle }),
-    ...(applied === undefined ? {} : { applied }),
-  };
+function isEmpty({ handle, failures = 0 }: PodRecord): boolean {
+  return handle === undefined && failures === 0;
 }

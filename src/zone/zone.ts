@@ -3,7 +3,7 @@
  *
  * Every replica keeps the zone's pods and the backend's health in memory all the time; what a leader adds is the right
  * to write. A take-over goes in this order: the term is won, the Node is claimed (which raises the epoch that everybody
- * compares with), the backend's fence is raised, and only then do pods get worked on.
+ * compares with), the backend's fence is raised and the shared pod state's, and only then do pods get worked on.
  */
 import { type Clock, type Random, sleep } from '../clock.ts';
 import type { Campaign } from '../election/campaign.ts';
@@ -60,6 +60,7 @@ export interface ZoneOptions {
   readonly pods: Informer<Pod>;
   /** Nodes of the set. The caller runs it. */
   readonly nodes: Informer<Node>;
+  /** Of this zone. */
   readonly state: StateStore;
   readonly events: EventRecorder;
   /** Capacity by configuration. */
@@ -96,6 +97,7 @@ export async function runZone(options: ZoneOptions, signal: AbortSignal): Promis
     options.health.run({ provider, reports }, life.signal),
     reports.run(life.signal),
     runCaretaker(caretaking(options, reports), life.signal),
+    options.state.run(life.signal),
   ]);
   const { nodeName } = options.identity;
   // The leader that takes it away waits until all others have withdrawn.
@@ -247,6 +249,8 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   const work = async (): Promise<void> => {
     if (!(await claimBackend(options, mutations, working, log))) return;
     log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
+    // Last, so that nothing written by a predecessor comes after it is read; a store that is away is not waited for.
+    await using state = await options.state.begin(term);
     await runPodController({
       zone,
       nodeName: identity.nodeName,
@@ -256,7 +260,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       client,
       writes,
       provider,
-      state: options.state,
+      state,
       events,
       queue: createWorkQueue({
         name: `pods-${zone}`,

@@ -15,7 +15,8 @@ import type { EvalOptions, RedisScript, RedisServer, Subscriber } from '../../sr
 
 export type ModelValue =
   | { readonly type: 'string'; text: string }
-  | { readonly type: 'hash'; readonly fields: Map<string, string> };
+  | { readonly type: 'hash'; readonly fields: Map<string, string> }
+  | { readonly type: 'zset'; readonly scores: Map<string, number> };
 
 /** What a program works on. */
 export interface ModelDatabase {
@@ -26,6 +27,8 @@ export interface ModelDatabase {
   delete(key: string): void;
   /** The hash under the key, made when there is none. Throws WRONGTYPE for another value. */
   hash(key: string): Map<string, string>;
+  /** As `hash`, for a sorted set. */
+  zset(key: string): Map<string, number>;
   /** Milliseconds that are left; undefined for a key without an end. */
   expiresIn(key: string): number | undefined;
   publish(channel: string, text: string): void;
@@ -101,6 +104,14 @@ export function createRedisModel(options: {
       data.set(key, { type: 'hash', fields });
       return fields;
     },
+    zset(key) {
+      const value = alive(key)?.value;
+      if (value?.type === 'zset') return value.scores;
+      if (value !== undefined) throw replyError(name, WRONGTYPE);
+      const scores = new Map<string, number>();
+      data.set(key, { type: 'zset', scores });
+      return scores;
+    },
     expiresIn(key) {
       const expiresAt = alive(key)?.expiresAt;
       return expiresAt === undefined ? undefined : expiresAt - clock.monotonic();
@@ -126,16 +137,17 @@ export function createRedisModel(options: {
       deliver(channel, text) {
         if (!running || faults.loseMessage?.() === true) return;
         const subscribers = [...(client.subscribers.get(channel) ?? [])];
-        clock.setTimer(faults.latencyMs?.() ?? 0, () => {
+        void travel().then(() => {
           for (const subscriber of subscribers) subscriber.message(text);
         });
       },
     };
     clients.add(client);
 
+    /** One way. Without latency it takes no time, not even a timer's turn. */
     async function travel(): Promise<void> {
-      const ms = faults.latencyMs?.() ?? 0;
-      if (ms > 0) await sleep(clock, ms);
+      const latencyMs = faults.latencyMs?.() ?? 0;
+      if (latencyMs > 0) await sleep(clock, latencyMs);
     }
 
     /** What the call comes to, whether or not somebody still waits for it. */
@@ -178,7 +190,7 @@ export function createRedisModel(options: {
         const subscribers = client.subscribers.get(channel) ?? new Set();
         client.subscribers.set(channel, subscribers);
         subscribers.add(subscriber);
-        if (running) clock.setTimer(0, () => subscribers.has(subscriber) && subscriber.subscribed());
+        if (running) queueMicrotask(() => subscribers.has(subscriber) && subscriber.subscribed());
         return () => {
           subscribers.delete(subscriber);
         };

@@ -1,10 +1,23 @@
 import type { Clock, Random, Timer } from '../../src/clock.ts';
 
+interface Waiting {
+  readonly at: number;
+  readonly order: number;
+  /** Undefined once it was run or cancelled. */
+  run: (() => void) | undefined;
+}
+
+function isBefore(a: Waiting, b: Waiting): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
 /** A clock that stands still until it is told to go on: tests of time take none. */
 export class VirtualClock implements Clock {
   #now: number;
   #monotonic = 0;
-  #timers: { at: number; order: number; run: () => void }[] = [];
+  /** A binary heap, the next one first: there may be thousands. */
+  readonly #timers: Waiting[] = [];
+  #cancelled = 0;
   #order = 0;
 
   constructor(wallMs = Date.UTC(2026, 0, 1)) {
@@ -32,19 +45,20 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(delayMs: number, run: () => void): Timer {
-    const timer = { at: this.#monotonic + Math.max(0, delayMs), order: this.#order++, run };
-    this.#timers.push(timer);
+    const timer: Waiting = { at: this.#monotonic + Math.max(0, delayMs), order: this.#order++, run };
+    this.#push(timer);
     return {
       cancel: () => {
-        const i = this.#timers.indexOf(timer);
-        if (i >= 0) this.#timers.splice(i, 1);
+        if (timer.run === undefined) return;
+        timer.run = undefined;
+        this.#cancelled++;
       },
     };
   }
 
   /** Timers that wait. */
   get pending(): number {
-    return this.#timers.length;
+    return this.#timers.length - this.#cancelled;
   }
 
   /** Runs every timer that falls due within `byMs`, in order, letting promises settle after each. */
@@ -52,15 +66,53 @@ export class VirtualClock implements Clock {
     const end = this.#monotonic + byMs;
     await settle();
     for (;;) {
-      const next = this.#timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at || a.order - b.order)[0];
-      if (next === undefined) break;
-      this.#timers.splice(this.#timers.indexOf(next), 1);
+      const next = this.#timers[0];
+      if (next === undefined || next.at > end) break;
+      this.#shift();
+      const { run } = next;
+      if (run === undefined) {
+        this.#cancelled--;
+        continue;
+      }
+      // From now on there is nothing to cancel.
+      next.run = undefined;
       this.#go(next.at);
-      next.run();
+      run();
       await settle();
     }
     this.#go(end);
     await settle();
+  }
+
+  #push(timer: Waiting): void {
+    const heap = this.#timers;
+    let at = heap.push(timer) - 1;
+    for (;;) {
+      const parent = (at - 1) >> 1;
+      const above = heap[parent];
+      if (at === 0 || above === undefined || !isBefore(timer, above)) break;
+      heap[at] = above;
+      at = parent;
+    }
+    heap[at] = timer;
+  }
+
+  #shift(): void {
+    const heap = this.#timers;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      const [left, right] = [heap[child], heap[child + 1]];
+      if (left === undefined) break;
+      if (right !== undefined && isBefore(right, left)) child++;
+      const below = heap[child];
+      if (below === undefined || !isBefore(below, last)) break;
+      heap[at] = below;
+      at = child;
+    }
+    heap[at] = last;
   }
 
   #go(to: number): void {

@@ -11,13 +11,13 @@ import { LEASES, NODES } from '../../kube/resources.ts';
 import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
 import { SET_LABEL } from '../../node/names.ts';
-import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
 import { watchForDrain } from '../../zone/drain-watch.ts';
 import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
 import { electionReadiness, electOnRedis } from './election.ts';
+import { zoneState } from './pod-state.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
 import { startWitnesses } from './witnesses.ts';
@@ -219,7 +219,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 nodeNames: config.zones.map(({ nodeName }) => nodeName),
                 pods,
                 nodes,
-                state: kubernetesStateStore,
+                state: zoneState(options, redis?.forState, { zone: zone.name, owner: known().owner, log: zoneLog }),
                 events,
                 capacity: zone.capacity,
                 carryEpoch: config.fence.admissionPolicy !== 'off',

@@ -122,7 +122,9 @@ export class Replica {
           if (backend === undefined || link === undefined) throw new Error(`there is no backend of ${zone}`);
           return backend.provider(process, actor, link);
         },
-        openRedis: () => Promise.reject(new Error('there is no Redis in the simulation')),
+        openRedis: async () => {
+          throw new Error('no Redis is simulated yet');
+        },
       },
       stop: this.#stop.signal,
       halt: halt.signal,

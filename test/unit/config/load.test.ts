@@ -52,6 +52,7 @@ zones:
 election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, onPeerDeath: auto, handBack: auto, handBackAfter: 60s }
 fence: { admissionPolicy: off }
 onZoneDown: { policy: hold, after: 60s }
+state: { by: kubernetes }
 kubelet: { address: 127.0.0.1, port: 10250 }
 peers: { address: 127.0.0.1, port: 0 }
 http: { port: 9090 }
@@ -87,6 +88,7 @@ describe('a configuration', () => {
       },
       fence: { admissionPolicy: 'off' },
       onZoneDown: { policy: 'hold', afterMs: 60_000 },
+      state: { by: 'kubernetes' },
       kubelet: { address: '127.0.0.1', port: 10250 },
       peers: { address: '127.0.0.1', port: 0 },
       http: { port: 9090 },
@@ -249,6 +251,13 @@ describe('Redis', () => {
       keyPrefix: 'zonelet',
       credentials: { passwordFile: join(folder, 'secrets/redis') },
     });
+  });
+
+  it('keeps the pod state in its first server, or in another', async () => {
+    const first = `${LEAST}redis: { servers: ["redis://a", "redis://b"] }\nstate: { by: redis }\n`;
+    expect((await load(first)).state).toMatchObject({ by: 'redis', server: { name: 'redis://a:6379' } });
+    const other = first.replace('by: redis }', 'by: redis, redis: "redis://c:7" }');
+    expect((await load(other)).state).toMatchObject({ by: 'redis', server: { name: 'redis://c:7' } });
   });
 
   it('is absent where nobody asks for it', async () => {

@@ -53,7 +53,7 @@ const PORT = 'a port: a whole number from 0 to 65535';
 const LABEL =
   'a DNS label: lower-case letters, digits and "-", first and last a letter or digit, at most 63 characters';
 const KNOWN =
-  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, fence, onZoneDown, kubelet, peers, http, log';
+  'apiVersion, kind, set, namespace, kubeconfig, replica, zones, election, redis, state, fence, onZoneDown, kubelet, peers, http, log';
 const DURATION = 'a duration with its units: 6s, 500ms, 1m30s (h, m, s and ms are known)';
 const QUALIFIED =
   'a name of letters, digits, "-", "_" and ".", at most 63 characters, perhaps after a DNS name and "/" (example.com/name)';
@@ -528,6 +528,16 @@ check('Redis', [
       'z.yaml:5:80: redis.keyPrefix: found "a{b}", allowed: letters, digits, "-", "_", "." and ":", at most 64 characters',
       'z.yaml:5:93: redis.tls: has one of certFile and keyFile, allowed: both or none',
     ],
+  },
+  {
+    what: 'pod state in a Redis that is not configured, or beside none',
+    text: withMore('state: { by: redis }'),
+    says: ['z.yaml:1:1: redis: missing; allowed: a map with servers, because state.by is redis'],
+  },
+  {
+    what: 'a server for a state that is kept elsewhere',
+    text: withMore('state: { redis: "redis://a" }'),
+    says: ['z.yaml:5:17: state.redis: has a meaning only with state.by: redis'],
   },
   {
     what: 'a password that is no text is not shown',

@@ -18,6 +18,7 @@ import type { TakeOver } from '../../../src/pods/context.ts';
 import { runPodController } from '../../../src/pods/controller.ts';
 import type { Provider } from '../../../src/provider/contract.ts';
 import { createGuard } from '../../../src/provider/guard.ts';
+import type { TermState } from '../../../src/state/contract.ts';
 import { kubernetesStateStore } from '../../../src/state/kubernetes-store.ts';
 import { seededRandom, settle, VirtualClock } from '../../support/virtual-clock.ts';
 
@@ -255,6 +256,10 @@ export function simpleQueue(clock: Clock): WorkQueue {
       });
       timers.set(key, { at, cancel: () => timer.cancel() });
     },
+    resume(key, count, maxDelayMs) {
+      failures.set(key, count);
+      queue.addAfter(key, Math.min(5 * 2 ** (count - 1), maxDelayMs));
+    },
     forget: (key) => void failures.delete(key),
     get depth() {
       return ready.size;
@@ -346,6 +351,8 @@ export interface StageOptions extends Pick<SimulatedBackendOptions, 'behave'> {
   readonly wrap?: (provider: Provider) => Provider;
   /** The zone's Node, for admission. */
   readonly node?: Node;
+  /** @defaultValue on the pods themselves */
+  readonly state?: (term: Term, clock: Clock) => Promise<TermState>;
 }
 
 /** Backend, API and clock; leaders come and go. */
@@ -395,6 +402,7 @@ export function stage(options: StageOptions = {}) {
     };
     const term = testTerm(++epoch);
     await guard.forTerm(term, OWNER).claim();
+    const state = (await options.state?.(term, clock)) ?? kubernetesStateStore;
     let takenOver: TakeOver | undefined;
     const done = runPodController({
       zone: ZONE,
@@ -405,7 +413,7 @@ export function stage(options: StageOptions = {}) {
       client,
       writes: createTermClient({ client, term }),
       provider: spied,
-      state: kubernetesStateStore,
+      state,
       events: {
         record: (about, type, reason, message) =>
           void events.push({ type, reason, message, uid: about.metadata?.uid ?? '' }),

@@ -257,11 +257,11 @@ describe('the record on a pod', () => {
 
   test('is read back; another epoch alone is not written', () => {
     const pod = testPod('a');
-    const ride = kubernetesStateStore.ride(pod, record);
+    const ride = kubernetesStateStore.keep(pod, record);
     const stored: Pod = { ...pod, metadata: { ...pod.metadata, annotations: { ...ride?.annotations } } };
     expect(kubernetesStateStore.read(stored)).toEqual(record);
-    expect(kubernetesStateStore.ride(stored, { ...record, epoch: 4 })).toBeUndefined();
-    expect(kubernetesStateStore.ride(stored, { ...record, applied: 'y' })).toBeDefined();
+    expect(kubernetesStateStore.keep(stored, { ...record, epoch: 4 })).toBeUndefined();
+    expect(kubernetesStateStore.keep(stored, { ...record, applied: 'y' })).toBeDefined();
   });
 
   test.each(['{', '[]', '"x"', '{"h":1}', '{"e":"1"}', 'null'])(
