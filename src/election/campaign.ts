@@ -13,7 +13,7 @@ import { type Office, openOffice } from './office.ts';
 import { releaseLock } from './release.ts';
 import { keepRenewed } from './renewal.ts';
 import { type Aftermath, createStandby, type Won } from './standby.ts';
-import type { OrderlyEnd, Term, TermEnd } from './term.ts';
+import { type OrderlyEnd, TERM_CAUSES, type Term, type TermEnd } from './term.ts';
 import { createTransition } from './transition.ts';
 import type { ProofKind } from './witness.ts';
 
@@ -87,7 +87,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
 
   metrics.leader.set({ zone }, 0);
   metrics.masterStatus.set({ name: lock.name }, 0);
-  metrics.termsBegun.inc({ zone }, 0);
+  for (const cause of TERM_CAUSES) metrics.termsBegun.inc({ zone, cause }, 0);
   metrics.renewFailures.inc({ zone }, 0);
   for (const reason of TERM_ENDS) metrics.termsEnded.inc({ zone, reason }, 0);
   for (const proof of PROOFS) metrics.provedDeaths.inc({ zone, proof }, 0);
@@ -111,15 +111,15 @@ export function createCampaign(options: CampaignOptions): Campaign {
     }
   }
 
-  function open({ record, sent, leaderlessMs, proof }: Won): Office {
+  function open({ record, sent, leaderlessMs, cause, proof }: Won): Office {
     const { epoch } = record;
     metrics.leader.set({ zone }, 1);
     metrics.masterStatus.set({ name: lock.name }, 1);
-    metrics.termsBegun.inc({ zone });
+    metrics.termsBegun.inc({ zone, cause });
     if (proof !== undefined) metrics.provedDeaths.inc({ zone, proof });
     candidates.leads(zone, true);
-    log.info({ epoch, leaderlessMs, proof }, 'won the zone');
-    return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, proof, sent, clock, ended });
+    log.info({ epoch, leaderlessMs, cause }, 'won the zone');
+    return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, cause, proof, sent, clock, ended });
 
     function ended(end: TermEnd, detail: string, stands: number | undefined): void {
       // What nobody could write into a Lease is not believed.

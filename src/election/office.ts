@@ -1,7 +1,7 @@
 /** The holder's side of a term: what the campaign does with it. Consumers see it as `Term`. */
 import type { Clock } from '../clock.ts';
 import { ageOf, rightToActMs, type Stamp, wasSuspended } from './right-to-act.ts';
-import type { OrderlyEnd, Term, TermEnd } from './term.ts';
+import type { OrderlyEnd, Term, TermCause, TermEnd } from './term.ts';
 import type { ProofKind } from './witness.ts';
 
 export interface OfficeOptions {
@@ -9,6 +9,7 @@ export interface OfficeOptions {
   readonly epoch: number;
   readonly holder: string;
   readonly leaderlessMs: number | undefined;
+  readonly cause: TermCause;
   readonly proof: ProofKind | undefined;
   /** When the write that won it was sent. */
   readonly sent: Stamp;
@@ -38,7 +39,7 @@ export interface Office extends Term {
 }
 
 export function openOffice(options: OfficeOptions): Office {
-  const { clock, zone, epoch, holder, leaderlessMs, proof, ended } = options;
+  const { clock, zone, epoch, holder, leaderlessMs, cause, proof, ended } = options;
   const rightMs = rightToActMs(options.leaseDurationMs);
   const signal = new AbortController();
   const ending = new AbortController();
@@ -86,7 +87,10 @@ export function openOffice(options: OfficeOptions): Office {
     if (windingDown !== undefined) return;
     windingDown = why;
     successor = next;
-    ending.abort(new DOMException(`the term of zone ${zone} with epoch ${epoch} is to end: ${why}`, 'AbortError'));
+    const whom = next === undefined ? '' : ` to ${next.name} (${next.why})`;
+    ending.abort(
+      new DOMException(`the term of zone ${zone} with epoch ${epoch} is to end: ${why}${whom}`, 'AbortError'),
+    );
   }
 
   return {
@@ -95,6 +99,7 @@ export function openOffice(options: OfficeOptions): Office {
     holder,
     since,
     leaderlessMs,
+    cause,
     proof,
     signal: signal.signal,
     ending: ending.signal,

@@ -9,6 +9,7 @@ import { parseHolder } from './identity.ts';
 import type { LockRecord } from './lock.ts';
 import type { Sighting } from './observer.ts';
 import { ageOf, rightToActMs, type Stamp, stamp } from './right-to-act.ts';
+import type { TermCause } from './term.ts';
 import type { ProofKind } from './witness.ts';
 
 export interface Won {
@@ -17,6 +18,7 @@ export interface Won {
   readonly sent: Stamp;
   /** Since when nothing was heard of the predecessor; undefined when there was none. */
   readonly leaderlessMs: number | undefined;
+  readonly cause: TermCause;
   /** The proof of the predecessor's death without which its time would not have been up. */
   readonly proof: ProofKind | undefined;
 }
@@ -167,7 +169,8 @@ export function createStandby(contest: Contest): Standby {
         if (signal.aborted) return undefined;
         if (ageOf(sent, clock) >= rightMs || observer.sighting?.record?.version !== record.version) continue;
         openClaim = false;
-        return { record, sent, leaderlessMs: leaderless(sighting), proof: freeBy(sighting, standing, now) };
+        const proof = freeBy(sighting, standing, now);
+        return { record, sent, leaderlessMs: leaderless(sighting), cause: causeOf(sighting, standing, proof), proof };
       } catch (error) {
         observer.doubt();
         readAt = clock.monotonic();
@@ -236,4 +239,12 @@ export function createStandby(contest: Contest): Standby {
     },
     win,
   };
+}
+
+function causeOf({ record }: Sighting, standing: Standing, proof: ProofKind | undefined): TermCause {
+  if (proof !== undefined) return proof;
+  if (record === undefined) return standing.neverLed ? 'first' : 'lock-lost';
+  if (record.holder === standing.holder) return 'resumed';
+  if (!record.released) return 'expired';
+  return record.handOverTo === undefined ? 'released' : 'handed-over';
 }

@@ -12,6 +12,24 @@ import type { ProofKind } from './witness.ts';
 /** Why a term ended. */
 export type TermEnd = 'released' | 'handed-back' | 'handed-over' | 'expired' | 'superseded' | 'fenced' | 'suspended';
 
+/**
+ * How a term came about: the zone was never led (`first`); the predecessor gave it up (`released`), or for this or another
+ * replica (`handed-over`); nothing was heard of it for a lease (`expired`); it was proved dead; the lock was this process'
+ * own already (`resumed`), or had vanished (`lock-lost`).
+ */
+export type TermCause = 'first' | 'released' | 'handed-over' | 'expired' | 'resumed' | 'lock-lost' | ProofKind;
+export const TERM_CAUSES: readonly TermCause[] = [
+  'first',
+  'released',
+  'handed-over',
+  'expired',
+  'resumed',
+  'lock-lost',
+  'restarted',
+  'terminated',
+  'refused',
+];
+
 /** Ends of a term in good order. */
 export type OrderlyEnd = Extract<TermEnd, 'released' | 'handed-back' | 'handed-over'>;
 
@@ -25,6 +43,7 @@ export interface Term {
   readonly since: number;
   /** When the predecessor was last known to act, in milliseconds before `since`; undefined when the zone was never led. */
   readonly leaderlessMs: number | undefined;
+  readonly cause: TermCause;
   /** The proof of the predecessor's death by which it was won before the predecessor's time was up; undefined otherwise. */
   readonly proof: ProofKind | undefined;
   /** Aborts the moment the term is lost: stop, send nothing more. */

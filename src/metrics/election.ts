@@ -5,10 +5,11 @@ export interface ElectionMetrics {
   readonly leader: Gauge<'zone'>;
   readonly masterStatus: Gauge<'name'>;
   readonly epoch: Gauge<'zone'>;
-  readonly termsBegun: Counter<'zone'>;
+  readonly termsBegun: Counter<'zone' | 'cause'>;
   readonly termsEnded: Counter<'zone' | 'reason'>;
   readonly provedDeaths: Counter<'zone' | 'proof'>;
   readonly takeover: Histogram<'zone'>;
+  readonly takeoverPhase: Histogram<'zone' | 'phase'>;
   readonly renewDuration: Histogram<'zone'>;
   readonly renewFailures: Counter<'zone'>;
   readonly fenced: Counter<'zone' | 'by'>;
@@ -33,8 +34,8 @@ export function electionMetrics(registry: Registry): ElectionMetrics {
     }),
     termsBegun: new Counter({
       name: 'zonelet_terms_total',
-      help: 'Terms begun by this replica.',
-      labelNames,
+      help: 'Terms begun by this replica: first, released, handed-over, expired, resumed, lock-lost, restarted, terminated or refused.',
+      labelNames: ['zone', 'cause'],
       registers,
     }),
     termsEnded: new Counter({
@@ -54,6 +55,13 @@ export function electionMetrics(registry: Registry): ElectionMetrics {
       help: 'Seconds from the last sign of the old leader to the first write of the new one.',
       labelNames,
       buckets: [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 5, 6, 7, 8, 10, 15, 30, 60],
+      registers,
+    }),
+    takeoverPhase: new Histogram({
+      name: 'zonelet_takeover_phase_seconds',
+      help: 'Seconds that the phases of a take-over took, from the term that was won on: fence, freshness, list, resolve, publish.',
+      labelNames: ['zone', 'phase'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30],
       registers,
     }),
     renewDuration: new Histogram({

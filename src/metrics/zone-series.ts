@@ -10,6 +10,8 @@ const FAILURES = ['Unavailable', 'Ambiguous', 'Fenced'];
 
 export function beginZoneSeries(zone: string, { election, node, pods, provider, kubelet }: Metrics): void {
   election.takeover.zero({ zone });
+  for (const phase of ['fence', 'freshness', 'list', 'resolve', 'publish'])
+    election.takeoverPhase.zero({ zone, phase });
   for (const by of ['self', 'backend', 'api-server']) election.fenced.inc({ zone, by }, 0);
   for (const outcome of ['ok', 'error']) node.heartbeats.inc({ zone, outcome }, 0);
   pods.startDuration.zero({ zone });

@@ -49,6 +49,8 @@ export interface PodControllerOptions {
   readonly workers?: number;
   /** Time for what is under way when the term is to end, in milliseconds. @defaultValue 300: a hand-over has to stay below half a second. */
   readonly windDownMs?: number;
+  /** Told of each phase of the take-over as it ends, in this order, unless the term ends first. */
+  readonly onPhase?: (phase: TakeOverPhase) => void;
   /** Told once when every pod of the zone is known: the backend's complete list was merged with the API's. */
   readonly onTakenOver?: (summary: TakeOver) => void;
 }
@@ -58,6 +60,13 @@ export interface NodeReadiness {
   /** Calls back when the answer changes. Returns its removal. */
   subscribe(callback: () => void): () => void;
 }
+
+/**
+ * `freshness`: the pod cache is as fresh as a consistent read. `list`: the backend was listed, or did not answer.
+ * `resolve`: API, backend and state are one picture, in which it is settled what is to be done for each pod. `publish`:
+ * every pod was looked at once, and what differed was sent.
+ */
+export type TakeOverPhase = 'freshness' | 'list' | 'resolve' | 'publish';
 
 export interface TakeOver {
   /** Pods that ran on already and were taken over as they were. */

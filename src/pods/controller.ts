@@ -58,13 +58,18 @@ export async function runPodController(options: PodControllerOptions): Promise<v
   const background: Promise<void>[] = [];
   try {
     if (!(await refreshCache(context)) || intake.signal.aborted) return;
+    options.onPhase?.('freshness');
     unsubscribe = informer.subscribe(handlers(context));
     unsubscribeReadiness = followReadiness(context);
     // What the backend shows comes first: without it every pod would look as if it were to be created.
     const complete = await firstLook(context, orphans);
+    options.onPhase?.('list');
     holdRoom(context);
     context.accounting.begin(term.leaderlessMs ?? 0);
     if (intake.signal.aborted) return;
+    options.onPhase?.('resolve');
+    const unseen = new Set(context.pods.keys());
+    if (unseen.size === 0) options.onPhase?.('publish');
     underWay = true;
     background.push(followBackend(context), accrue(context), watchOver(context, orphans, complete, begun));
     const working = queue.run(
@@ -75,6 +80,7 @@ export async function runPodController(options: PodControllerOptions): Promise<v
           await handle(context, uid);
         } finally {
           active.delete(uid);
+          if (unseen.delete(uid) && unseen.size === 0) options.onPhase?.('publish');
         }
       },
       intake.signal,

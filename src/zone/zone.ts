@@ -10,8 +10,7 @@ import type { Campaign } from '../election/campaign.ts';
 import type { Candidates } from '../election/candidates.ts';
 import { putByHand } from '../election/hand-over-request.ts';
 import { parseHolder } from '../election/identity.ts';
-import type { Term } from '../election/term.ts';
-import type { ProofKind } from '../election/witness.ts';
+import type { Term, TermCause } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import { createTermClient } from '../fence/term-client.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -40,6 +39,7 @@ import type { ZoneHealth } from './health/health.ts';
 import { nodeHealth } from './health/posture.ts';
 import { removeReplaced } from './health/replaced-pods.ts';
 import { acceptRemoval, removeZone, wasRemoved } from './removal.ts';
+import { measurePhases } from './take-over-phases.ts';
 import { followZoneReports, type ZoneReports } from './zone-reports.ts';
 
 export interface ZoneOptions {
@@ -80,12 +80,17 @@ export interface ZoneOptions {
 const CLAIM_RETRY_MS = 500;
 const CLAIM_RETRY_MAX_MS = 5_000;
 
-/** What is said of a predecessor that was not waited for. */
-const PROVED: Readonly<Record<ProofKind | 'none', string>> = {
-  restarted: ': its container restarted',
-  terminated: ": its predecessor's container has terminated",
-  refused: ": its predecessor's kernel closed its connections and refuses new ones",
-  none: '',
+/** How the zone came to this leader, for people. */
+const CAUSES: Readonly<Record<TermCause, string>> = {
+  first: 'nobody led it before',
+  released: 'its predecessor gave it up',
+  'handed-over': 'its predecessor handed it over',
+  expired: 'nothing was heard of its predecessor for a lease',
+  resumed: 'it held the lock already',
+  'lock-lost': 'the lock was gone',
+  restarted: 'its container restarted',
+  terminated: "its predecessor's container has terminated",
+  refused: "its predecessor's kernel closed its connections and refuses new ones",
 };
 
 /** Runs until the signal aborts; then winds the term down, if there is one, and gives it back. Never throws. */
@@ -159,12 +164,17 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   if (leaderlessMs !== undefined) metrics.election.takeover.observe({ zone }, leaderlessMs / 1000);
   log.info({ node: identity.nodeName, leaderlessMs }, 'leads the zone');
   const eventNode = { ...node, apiVersion: 'v1', kind: 'Node' };
-  events.record(
-    eventNode,
-    'Normal',
-    'LeaderElected',
-    `${parseHolder(term.holder)?.replica ?? term.holder} leads zone ${zone} with epoch ${term.epoch}${PROVED[term.proof ?? 'none']}.`,
-  );
+  const self = parseHolder(term.holder)?.replica ?? term.holder;
+  const elected = `${self} leads zone ${zone} with epoch ${term.epoch}: ${CAUSES[term.cause]}.`;
+  events.record(eventNode, 'Normal', 'LeaderElected', elected);
+  const phaseEnded = measurePhases({
+    zone,
+    term,
+    clock,
+    metrics: metrics.election,
+    log,
+    say: (what) => events.record(eventNode, 'Normal', 'TakenOver', what),
+  });
 
   if (putByHand(node, term)) term.stay();
 
@@ -248,7 +258,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   const working: Term = { ...term, ending: AbortSignal.any([term.ending, asked.signal]) };
   const work = async (): Promise<void> => {
     if (!(await claimBackend(options, mutations, working, log))) return;
-    log.debug({ claimMs: clock.monotonic() - claimed }, 'the backend takes this epoch');
+    phaseEnded('fence');
     // Last, so that nothing written by a predecessor comes after it is read; a store that is away is not waited for.
     await using state = await options.state.begin(term);
     await runPodController({
@@ -274,6 +284,7 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       metrics: metrics.pods,
       log,
       hostIP: options.kubelet.address,
+      onPhase: phaseEnded,
       nodeReadiness: departure,
       // A node that wants no new pods offers only what they take; those that come all the same wait for the backend's word.
       node() {
@@ -287,9 +298,20 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   } finally {
     office.abort();
     await Promise.all([keeping, departing, answering, accepting]);
+    tellEnd(term, self, (type, reason, message) => events.record(eventNode, type, reason, message));
   }
   const request = await accepting;
   if (request !== undefined && (await removeZone(removal, request))) options.campaign.withdraw();
+}
+
+/** Why the term is over, as the term itself says. */
+function tellEnd(
+  { signal, ending }: Term,
+  leader: string,
+  record: (type: 'Normal' | 'Warning', reason: string, message: string) => void,
+): void {
+  if (signal.aborted) record('Warning', 'LeaderLost', `${leader}: ${messageOf(signal.reason)}.`);
+  else if (ending.aborted) record('Normal', 'LeaderLeaves', `${leader}: ${messageOf(ending.reason)}.`);
 }
 
 /** Raises the backend's fence, for as long as it takes and the term lasts; false when the term is over. */

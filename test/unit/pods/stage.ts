@@ -313,6 +313,7 @@ export function testTerm(epoch: number, holder = `replica-0_-_${epoch}`): TestTe
     holder,
     since: 0,
     leaderlessMs: undefined,
+    cause: 'first',
     proof: undefined,
     signal: lost.signal,
     ending: winding.signal,

@@ -47,6 +47,7 @@ function fakeTerm(epoch = 1, holder = 'replica-0') {
     holder,
     since: 0,
     leaderlessMs: undefined,
+    cause: 'first',
     proof: undefined,
     signal: controller.signal,
     ending: NEVER,

@@ -16,6 +16,7 @@ import { createInProcessTransport } from '../../../src/local-cluster/api-server/
 import { silentLogger } from '../../../src/log.ts';
 import { createMetrics } from '../../../src/metrics/metrics.ts';
 import { loadProvider } from '../../../src/provider/loading.ts';
+import { samplesOf, sumOf } from '../../support/prometheus-text.ts';
 import { seededRandom, VirtualClock } from '../../support/virtual-clock.ts';
 
 export interface Asked {
@@ -105,6 +106,9 @@ export async function startSet(config: Config) {
       run: (_candidates, signal) => aborted(signal),
       async [Symbol.asyncDispose]() {},
     }),
+    async openRedis() {
+      throw new Error('this set uses no Redis');
+    },
     async createProvider(_raw, { zone }) {
       const backend = backends.get(zone);
       if (backend === undefined) throw new Error(`no backend of zone ${zone}`);
@@ -121,11 +125,9 @@ export async function startSet(config: Config) {
         },
       };
     },
-    async openRedis() {
-      throw new Error('this set uses no Redis');
-    },
   };
-  const stop = new AbortController();
+  const stops = config.zones.map(() => new AbortController());
+  const metrics = config.zones.map(() => createMetrics({ set: config.set, version: '0', runtime: false }));
   const replicas = config.zones.map(({ name }, i) =>
     runReplica({
       config: { ...config, replica: { name: `replica-${i}`, homeZone: name } },
@@ -136,10 +138,10 @@ export async function startSet(config: Config) {
       arch: 'amd64',
       clock,
       random,
-      metrics: createMetrics({ set: config.set, version: '0', runtime: false }),
+      metrics: metrics[i] ?? createMetrics({ set: config.set, version: '0', runtime: false }),
       log: silentLogger,
       outside,
-      stop: stop.signal,
+      stop: stops[i]?.signal ?? AbortSignal.abort(),
       halt: new AbortController().signal,
     }),
   );
@@ -160,8 +162,16 @@ export async function startSet(config: Config) {
     comeBack() {
       isAway = false;
     },
+    /** SIGTERM to one of them. */
+    async stop(replica: number) {
+      stops[replica]?.abort();
+      await clock.advance(1_000);
+    },
+    async metric(replica: number, name: string, labels: Readonly<Record<string, string>>) {
+      return sumOf(samplesOf((await metrics[replica]?.registry.metrics()) ?? '', name), labels);
+    },
     async end() {
-      stop.abort();
+      for (const stop of stops) stop.abort();
       const ended = Promise.all(replicas);
       await clock.advance(10_000);
       return await ended;

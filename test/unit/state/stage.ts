@@ -28,6 +28,7 @@ export function testTerm(epoch: number, holder = `replica-${epoch}_-_boot`): Tes
     holder,
     since: 0,
     leaderlessMs: undefined,
+    cause: 'first',
     proof: undefined,
     signal: lost.signal,
     ending: new AbortController().signal,
