@@ -147,7 +147,7 @@ const election = z
       onPeerDeath: oneOf('auto', 'off', 'always')
         .default('auto')
         .describe(
-          "Whether a leader's zones are taken at once when its kernel closes its connections to the other replicas and refuses new ones, which is how a process that died looks. Something between the replicas could make a living one look so; a backend that fences then still accepts nothing of it. `auto`: where the zone's backend fences. `always`: everywhere. `off`: nowhere, and replicas hold no connections; the lease has to run out.",
+          "Whether a leader's zones are taken at once when its kernel closes its connections to the other replicas and refuses new ones, which is how a process that died looks. Something between the replicas could make a living one look so; a backend that fences then still accepts nothing of it. `auto`: where the zone's backend fences. `always`: everywhere, for networks that are known not to do that. `off`: nowhere, and replicas hold no connections; the lease has to run out.",
         ),
       handBack: oneOf('auto', 'manual', 'never')
         .default('auto')

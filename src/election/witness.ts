@@ -26,13 +26,13 @@ export interface Witness {
   subscribe(callback: () => void): () => void;
 }
 
-/** Knows what any of them knows, and of two proofs the one that holds from earlier on. */
+/** Knows what any of them knows, and of two proofs the one that covers more. */
 export function anyWitness(witnesses: readonly Witness[]): Witness {
   return {
     proofOf: (holder) =>
       witnesses
         .flatMap((witness) => witness.proofOf(holder) ?? [])
-        .sort((a, b) => a.at - b.at)
+        .sort((a, b) => b.coversUntil - a.coversUntil)
         .at(0),
     suspect(holder) {
       for (const witness of witnesses) witness.suspect(holder);

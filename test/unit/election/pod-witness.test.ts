@@ -175,6 +175,7 @@ test('without the permission to get pods it says so once, and waits for the leas
   a.kill();
   expect(await stage.until(() => b.acts('a'), 10_000)).toBeGreaterThan(4_900);
   expect(asked).toBeGreaterThan(1);
-  expect(asked).toBeLessThan(8);
+  // Twice a second at most, whatever wakes the campaign.
+  expect(asked).toBeLessThan(11);
   expect(warnings.filter((text) => text.includes('permission to get pods'))).toHaveLength(1);
 });

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { parseHolder } from '../../../src/election/identity.ts';
 import { LEASES } from '../../../src/kube/resources.ts';
 import type { Link } from './cluster.ts';
-import { isLease, type Replica, Stage } from './stage.ts';
+import { isLease, type Replica, Stage, type StartOptions } from './stage.ts';
+import { Told } from './told.ts';
 
 const ZONE = 'a';
 const LEASE = 'zonelet-demo-a';
@@ -12,7 +13,7 @@ type Trouble =
   | { readonly kind: 'fault'; readonly fault: Link['fault'] }
   | { readonly kind: 'slow'; readonly requestMs: number; readonly replyMs: number }
   | { readonly kind: 'watch'; readonly silent: boolean; readonly delayMs: number }
-  | { readonly kind: 'freeze' | 'suspend' | 'thaw' | 'heal' | 'restart' | 'stop' }
+  | { readonly kind: 'freeze' | 'suspend' | 'thaw' | 'heal' | 'restart' | 'replace' | 'stop' }
   | {
       readonly kind: 'redis';
       readonly fault: Link['fault'];
@@ -22,6 +23,30 @@ type Trouble =
   | { readonly kind: 'flush' | 'down' | 'up' | 'lose'; readonly server: number }
   | { readonly kind: 'wall'; readonly offsetMs: number }
   | { readonly kind: 'delete' | 'wipe' | 'shorten' | 'lower' | 'touch' };
+
+/** A replica, and the connections by which it hears of others' deaths. */
+interface Connected extends Replica {
+  readonly witness: Told;
+}
+
+function start(stage: Stage, name: string, uid: string): Connected {
+  const witness = new Told();
+  const options: StartOptions = { homeZone: name, uid, witness };
+  return Object.assign(stage.start(name, options), { witness });
+}
+
+/** It is dead for good, and its kernel says so. */
+function kill(stage: Stage, live: readonly Connected[], victim: Connected): void {
+  victim.kill();
+  for (const { clock, witness } of live) {
+    stage.clock.setTimer(60, () =>
+      clock.deliver(() => {
+        const at = clock.monotonic();
+        witness.tell(victim.election.holder, { by: 'refused', at, coversUntil: at + 1_000 });
+      }),
+    );
+  }
+}
 
 interface Step {
   readonly who: number;
@@ -44,7 +69,9 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
   fc.record({ kind: fc.constant('fault'), fault: fc.constantFrom<Link['fault']>('refused', 'lost', 'deaf') } as const),
   fc.record({ kind: fc.constant('slow'), requestMs: fc.nat(7_000), replyMs: fc.nat(7_000) } as const),
   fc.record({ kind: fc.constant('watch'), silent: fc.boolean(), delayMs: fc.nat(9_000) } as const),
-  fc.record({ kind: fc.constantFrom('freeze', 'suspend', 'thaw', 'heal', 'heal', 'restart', 'stop') } as const),
+  fc.record({
+    kind: fc.constantFrom('freeze', 'suspend', 'thaw', 'heal', 'heal', 'restart', 'replace', 'stop'),
+  } as const),
   fc.record({ kind: fc.constant('wall'), offsetMs: fc.integer({ min: -600_000, max: 600_000 }) } as const),
   fc.record({ kind: fc.constantFrom('delete', 'wipe', 'shorten', 'lower', 'touch') } as const),
 );
@@ -58,7 +85,7 @@ function heal({ link, redis, clock }: Replica): void {
   clock.thaw();
 }
 
-function apply(stage: Stage, live: Replica[], { who, trouble }: Step): void {
+function apply(stage: Stage, live: Connected[], { who, trouble }: Step): void {
   const replica = live[who];
   if (replica === undefined) return;
   const { link, clock, name } = replica;
@@ -87,11 +114,15 @@ function apply(stage: Stage, live: Replica[], { who, trouble }: Step): void {
     case 'stop':
       // Its successor is another pod: it may begin while this one is still at it.
       replica.stop();
-      live[who] = stage.start(name, { homeZone: name, uid: `pod-${stage.replicas.length}` });
+      live[who] = start(stage, name, `pod-${stage.replicas.length}`);
+      break;
+    case 'replace':
+      kill(stage, live, replica);
+      live[who] = start(stage, name, `pod-${stage.replicas.length}`);
       break;
     case 'restart':
-      replica.kill();
-      live[who] = stage.start(name, { homeZone: name, uid: parseHolder(replica.election.holder)?.podUid ?? '' });
+      kill(stage, live, replica);
+      live[who] = start(stage, name, parseHolder(replica.election.holder)?.podUid ?? '');
       break;
     case 'wall':
       clock.wallOffsetMs = trouble.offsetMs;
@@ -130,7 +161,7 @@ test('whatever fails, never two may act for a zone; epochs rise; afterwards ther
   await fc.assert(
     fc.asyncProperty(steps, fc.nat(), async (schedule, seed) => {
       const stage = new Stage([ZONE], { seed });
-      const live = ['a', 'b', 'c'].map((name) => stage.start(name, { homeZone: name, uid: `pod-${name}` }));
+      const live = ['a', 'b', 'c'].map((name) => start(stage, name, `pod-${name}`));
       await stage.advance(1_000, 100);
       for (const step of schedule) {
         apply(stage, live, step);

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { connect as connectPlain, createServer } from 'node:net';
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { Registry } from 'prom-client';
@@ -165,6 +165,39 @@ test('something in between cuts a living one off and goes on listening: nothing 
   expect(a.peers.witness.proofOf(holderOf('b'))).toBeUndefined();
   proxy.cut(false);
   await until(async () => (await a.connected()) === 1);
+});
+
+test('a machine is gone without a word: the connection stays, and nothing is proved by a death that no kernel tells', async () => {
+  const board = new Board();
+  await using a = await here('a', board);
+  await using b = await away('b', board, () => undefined);
+  const held: Socket[] = [];
+  // What b's kernel says at its end does not come through.
+  const relay = createServer((client) => {
+    const upstream = connectPlain({ host: '127.0.0.1', port: addressOf(b.entry).port });
+    for (const socket of [client, upstream]) socket.on('error', () => {});
+    client.on('data', (chunk) => upstream.write(chunk));
+    upstream.on('data', (chunk) => client.write(chunk));
+    held.push(client, upstream);
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  board.put(detour(b.entry, (relay.address() as AddressInfo).port));
+  await until(async () => (await a.connected()) === 1);
+  const severed = once(held[1]!, 'close');
+  b.child.kill('SIGKILL');
+  await severed;
+  expect([await a.connected(), await a.ended('unproved'), a.peers.witness.proofOf(holderOf('b'))]).toEqual([
+    1,
+    0,
+    undefined,
+  ]);
+  // Closed half only, at an address that goes on accepting.
+  held[0]!.end();
+  await until(async () => (await a.ended('unproved')) === 1);
+  expect(a.peers.witness.proofOf(holderOf('b'))).toBeUndefined();
+  for (const socket of held) socket.destroy();
+  relay.close();
 });
 
 test('something in between cuts a living one off and refuses in its name: believed, until it answers again', async () => {

@@ -1,0 +1,4 @@
+import { electBy } from './stage.ts';
+
+electBy('redis');
+await import('./pod-witness.test.ts');
