@@ -86,7 +86,7 @@ export interface Candidates {
   /** This replica leads the zone from now on, or no longer. */
   leads(zone: string, leading: boolean): void;
   isHome(zone: string): boolean;
-  /** Whether another replica that prefers this zone, and is not cut off from it, was heard of within a lease's time. */
+  /** Whether another replica that prefers this zone and can lead it was heard of within a lease's time. */
   homeSeen(zone: string): boolean;
   /** How many living replicas come before this one for the zone. `preferHome` @defaultValue true */
   rank(zone: string, former: Former | undefined, preferHome?: boolean): number;
@@ -411,7 +411,8 @@ export function createCandidates(options: CandidatesOptions): Candidates {
 
     homeSeen: (zone) =>
       heard().some(
-        (other) => other.homeZone === zone && isCandidateFor(other, zone) && !isCutOff(other.backends, zone),
+        (other) =>
+          other.homeZone === zone && isCandidateFor(other, zone) && !other.draining && !isCutOff(other.backends, zone),
       ),
 
     rank(zone, former, preferHome = true) {

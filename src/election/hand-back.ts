@@ -1,7 +1,8 @@
 /**
  * When a leader that is alive gives a zone to another replica by itself: because it is draining, because it is cut off from
- * the zone's backend and another is not, because the zone's home replica is back, or because others lead fewer zones. Every move costs a change of leader, so each asks for
- * a replica that has been healthy for a while, a term that has lasted for a while, and quiet after a move that did not last.
+ * the zone's backend and another is not, because the zone's home replica is back, or because others lead fewer zones. Every
+ * move costs a change of leader, so the last two ask for a replica that has been healthy for a while, a term that has lasted
+ * for a while, and quiet after a move that did not last.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
