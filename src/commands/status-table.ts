@@ -1,4 +1,4 @@
-/** The status of a set for people: two tables that fit on 80 columns. */
+/** The status of a set for people: tables that fit on 80 columns, and a sentence for whatever is out of the ordinary. */
 
 import { parseQuantity } from '../quantity.ts';
 import type { SetStatus, ZoneStatus } from './status-report.ts';
@@ -19,6 +19,10 @@ export function statusTable(status: SetStatus, nowMs: number): string {
       share(zone, 'memory'),
     ]),
   );
+  const outlook = table(
+    ['ZONE', 'BACKEND', 'NEXT LEADER', 'BECAUSE OF'],
+    status.zones.map(({ name, health, next }) => [name, health?.state ?? '-', next?.replica ?? '-', next?.why ?? '-']),
+  );
   const replicas = table(
     ['REPLICA', 'HOME', 'LEADS'],
     status.replicas.map(({ name, homeZone, zones: leads }) => [name, homeZone ?? '-', leads.join(', ') || '-']),
@@ -28,12 +32,24 @@ export function statusTable(status: SetStatus, nowMs: number): string {
       .filter(([phase]) => phase !== 'Running')
       .map(([phase, count]) => `${name}: ${count} ${phase}`),
   );
+  const notes = [
+    ...status.zones.flatMap(({ name, health, brake }) => [
+      ...(health === null || health.state === 'Up' ? [] : [`${name}: ${health.reason}: ${health.message}`]),
+      ...(brake === null ? [] : [`${name}: its pods are not moved: ${brake}`]),
+    ]),
+    ...status.replicas.flatMap(({ name, draining }) =>
+      draining === null ? [] : [`${name} gives its zones away: ${draining}`],
+    ),
+  ];
   const none = 'No replica is alive: no candidate Lease of this set has been renewed.\n';
   return [
     zones,
     notRunning.length === 0 ? '' : `Not running: ${notRunning.join(', ')}\n`,
     '\n',
+    outlook,
+    '\n',
     status.replicas.length === 0 ? none : replicas,
+    notes.length === 0 ? '' : `\n${notes.map((note) => `${note}\n`).join('')}`,
   ].join('');
 }
 

@@ -1,19 +1,15 @@
 /** `zonelet status`: the zones of a set and who leads them, from the API server alone. */
-import { systemClock } from '../clock.ts';
-import { loadConfig } from '../config/load.ts';
-import { createLogger } from '../log.ts';
-import { loadProvider } from '../provider/loading.ts';
 import { defineCommand } from './command.ts';
-import { openConnection } from './connection.ts';
+import { openSet } from './operator/set-access.ts';
 import { readStatus } from './status-report.ts';
 import { statusTable } from './status-table.ts';
 
 export const status = defineCommand({
   name: 'status',
   summary: 'Show the zones of a set: who leads them, what runs in them.',
-  description: `Reads the set's Nodes, Leases and pods from the API server and shows each zone with its virtual node, leader, epoch and pods, and each replica with the zones that it leads. No replica is asked: it works from anywhere that kubectl works, also while no replica runs.
+  description: `Reads the set's Nodes, Leases and pods from the API server and shows each zone with its virtual node, leader, epoch and pods, how its backend is and who would lead it next and why, and each replica with the zones that it leads. What is out of the ordinary gets a sentence: a backend that is not up, and who sees what of it; pods of a zone that are not moved because too many zones are in trouble at once; a replica that gives its zones away. No replica is asked: it works from anywhere that kubectl works, also while no replica runs.
 
-With -o json it prints one object: {zones: [{name, node, ready, leader, epoch, since, pods, capacity, allocated}], replicas: [{name, homeZone, zones}]}.`,
+With -o json it prints one object: {zones: [{name, node, ready, leader, epoch, since, pods, capacity, allocated, election, health: {state, reason, message}, brake, next: {replica, why}}], replicas: [{name, homeZone, zones, draining, sees}]}. What is not known is null. Keys may be added.`,
   options: {
     config: {
       type: 'string',
@@ -43,29 +39,11 @@ With -o json it prints one object: {zones: [{name, node, ready, leader, epoch, s
     1: 'The API server could not be read; stderr says why.',
     2: 'The command line, the configuration or the kubeconfig is wrong.',
   },
-  async run({ cwd, env, hostname, stdout }, { options }) {
-    const clock = systemClock;
-    // The file's references are those of a replica; whoever looks from outside need not have them all.
-    const config = await loadConfig({
-      file: options.config,
-      cwd,
-      env: { POD_NAME: 'status', POD_UID: '', ...env },
-      hostname,
-      checkProvider: loadProvider,
-    });
-    await using access = await openConnection({
-      ...(config.kubeconfig === undefined ? {} : { kubeconfig: config.kubeconfig }),
-      env,
-      clock,
-      log: createLogger({ level: 'warn', format: 'text' }),
-    });
-    const report = await readStatus({
-      client: access.client,
-      clock,
-      namespace: config.namespace ?? env.POD_NAMESPACE ?? access.namespace ?? 'default',
-      config,
-    });
-    stdout.write(options.output === 'json' ? `${JSON.stringify(report)}\n` : statusTable(report, clock.now()));
+  async run(environment, { options }) {
+    await using set = await openSet(environment, options.config);
+    const report = await readStatus(set);
+    const { stdout } = environment;
+    stdout.write(options.output === 'json' ? `${JSON.stringify(report)}\n` : statusTable(report, set.clock.now()));
     return 0;
   },
 });

@@ -1,9 +1,12 @@
 /** The replicas of a set as their candidate Leases tell, read once, from outside. */
 import type { Clock } from '../../clock.ts';
+import { type BackendSights, readSights } from '../../election/backend-sight.ts';
 import {
+  BACKENDS_ANNOTATION,
   CAMPAIGNS_ANNOTATION,
   candidateLeasePrefix,
   DRAINING_ANNOTATION,
+  HOME_ZONE_ANNOTATION,
   SET_LABEL,
   ZONES_ANNOTATION,
 } from '../../election/names.ts';
@@ -17,6 +20,7 @@ export interface ReplicaView {
   readonly name: string;
   readonly holder: string;
   readonly alive: boolean;
+  readonly homeZone: string | undefined;
   /** Milliseconds since it was last heard of, by its own clock. */
   readonly silentMs: number;
   /** The zones that it leads. */
@@ -24,6 +28,8 @@ export interface ReplicaView {
   /** The zones that it campaigns for; undefined: it does not say. */
   readonly campaignsFor: readonly string[] | undefined;
   readonly draining: string | undefined;
+  /** What it sees of the zones' backends. */
+  readonly backends: BackendSights;
   readonly lease: Lease;
 }
 
@@ -35,13 +41,21 @@ export async function readReplicas(
   at: { readonly set: string; readonly namespace: string },
   clock: Clock,
 ): Promise<ReplicaView[]> {
-  const prefix = candidateLeasePrefix(at.set);
-  const selection = {
-    namespace: at.namespace,
-    labelSelector: `${SET_LABEL}=${at.set}`,
-  };
-  const { items } = await readAll<Lease>(client, LEASES, selection, (lease) => lease);
-  return items
+  return replicasOf(await readLeases(client, at), at.set, clock);
+}
+
+/** The Leases of the set: its zones' and its replicas'. */
+export async function readLeases(
+  client: KubeClient,
+  { set, namespace }: { readonly set: string; readonly namespace: string },
+): Promise<readonly Lease[]> {
+  const selection = { namespace, labelSelector: `${SET_LABEL}=${set}` };
+  return (await readAll<Lease>(client, LEASES, selection, (lease) => lease)).items;
+}
+
+export function replicasOf(leases: readonly Lease[], set: string, clock: Clock): ReplicaView[] {
+  const prefix = candidateLeasePrefix(set);
+  return leases
     .filter(({ metadata }) => metadata?.name?.startsWith(prefix) ?? false)
     .map((lease) => view(lease, prefix, clock.now()))
     .sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
@@ -69,7 +83,9 @@ function view(lease: Lease, prefix: string, nowMs: number): ReplicaView {
     silentMs,
     zones: listed(annotations[ZONES_ANNOTATION] ?? ''),
     campaignsFor: campaigns === undefined ? undefined : listed(campaigns),
+    homeZone: annotations[HOME_ZONE_ANNOTATION] || undefined,
     draining: annotations[DRAINING_ANNOTATION],
+    backends: readSights(annotations[BACKENDS_ANNOTATION]),
     lease,
   };
 }

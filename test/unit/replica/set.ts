@@ -34,13 +34,14 @@ const LATENCY_MS = 4;
 const REFUSAL_MS = 1;
 
 /** One file for all: only its replica differs. `file`: an absolute path to write it to. */
-export async function configOf(file: string, zones: readonly string[]): Promise<Config> {
+export async function configOf(file: string, zones: readonly string[], more: object = {}): Promise<Config> {
   const { writeFile } = await import('node:fs/promises');
   const document = {
     apiVersion: 'zonelet.dev/v1alpha1',
     kind: 'Zonelet',
     set: 'shop',
     zones: zones.map((name) => ({ name, provider: { kind: 'simulated' } })),
+    ...more,
   };
   await writeFile(file, JSON.stringify(document));
   return await loadConfig({ file, cwd: '/', env: {}, hostname: 'host', checkProvider: loadProvider });
@@ -154,6 +155,8 @@ export async function startSet(config: Config) {
     /** A container of the pod ends by itself. */
     exit: (zone: string, uid: string, code: number) =>
       backends.get(zone)?.exit(`${cluster}/${config.set}`, uid, 'app', code),
+    /** Nobody reaches the zone's backend, or everybody does again. */
+    backendAway: (zone: string, unreachable: boolean) => backends.get(zone)?.setFaults({ unreachable }),
     goAway() {
       isAway = true;
       away.abort();
