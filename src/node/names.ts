@@ -6,6 +6,8 @@ export const ZONE_LABEL = 'zonelet.dev/zone';
 export const APPLIED_ANNOTATION = 'zonelet.dev/applied';
 /** Condition: how the zone's backend is, as the replicas agree. */
 export const BACKEND_CONDITION = 'zonelet.dev/BackendReady';
+/** Since when the zone is given up (RFC 3339); as long as it stands, and the node is not Ready, the zone is not taken back yet. */
+export const GIVEN_UP_ANNOTATION = 'zonelet.dev/given-up';
 /** Taints: the backend runs what it has and takes no new pods; it is down for all replicas. */
 export const NO_NEW_PODS_TAINT = 'zonelet.dev/no-new-pods';
 export const BACKEND_DOWN_TAINT = 'zonelet.dev/backend-down';

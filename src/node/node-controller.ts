@@ -20,7 +20,7 @@ import { parseQuantity } from '../quantity.ts';
 import { type ClaimOptions, claimNode } from './claim.ts';
 import { runHeartbeat } from './heartbeat.ts';
 import { BACKEND_CONDITION } from './names.ts';
-import { type NodeHealth, withHealthTaint } from './node-health.ts';
+import { healthMarks, type NodeHealth } from './node-health.ts';
 import { bearsClaim, type NodeIdentity } from './node-object.ts';
 import { nodeStatus } from './node-status.ts';
 
@@ -124,16 +124,17 @@ async function keepStatus(
         } else node = present;
         const health = options.health(node);
         // An administrator's hand on the taint is respected until there is something new to say.
-        const taints = tainted === health.taint ? undefined : withHealthTaint(node, health.taint);
-        const retaint = async (): Promise<void> => {
-          if (taints !== undefined) {
-            const call = { signal, timeoutMs: 5_000 };
-            node = await writes.patch(NODES, node, { type: 'merge', body: { spec: { taints } } }, call);
+        const taint = tainted === health.taint ? 'as it is' : health.taint;
+        const mark = async (): Promise<void> => {
+          const body = healthMarks(node, health, taint, formatTime(clock.now()));
+          if (body !== undefined) {
+            node = await writes.patch(NODES, node, { type: 'merge', body }, { signal, timeoutMs: 5_000 });
           }
           tainted = health.taint;
         };
-        // While a taint stands, what the node offers is not to be counted with: it comes first and goes last.
-        if (health.taint !== 'none') await retaint();
+        // While a mark stands, what the status says of room and readiness is not to be counted with: it comes first and goes last.
+        const isMarked = health.taint !== 'none' || health.notReady !== undefined;
+        if (isMarked) await mark();
         const status = nodeStatus(input(options, health), node);
         if (written === undefined || due(written, status, node, clock)) {
           const before = node;
@@ -148,7 +149,7 @@ async function keepStatus(
           show(options, status);
           tellOf(options, before, node);
         }
-        if (health.taint === 'none') await retaint();
+        if (!isMarked) await mark();
       } catch (error) {
         if (signal.aborted || hasCode(error, 'Fenced')) return;
         // Somebody else wrote first, and the claim may be theirs: looked at before it is said again.

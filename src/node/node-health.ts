@@ -1,7 +1,8 @@
 /** What a Node is to say of its zone's health, and the taint that goes with it. Pure. */
+import type { TermPatch } from '../fence/term-client.ts';
 import type { Node, Taint } from '../kube/types.ts';
 import type { Resources } from '../provider/contract.ts';
-import { BACKEND_DOWN_TAINT, NO_NEW_PODS_TAINT } from './names.ts';
+import { BACKEND_DOWN_TAINT, GIVEN_UP_ANNOTATION, NO_NEW_PODS_TAINT } from './names.ts';
 
 export interface NodeHealth {
   /** The condition `zonelet.dev/BackendReady`. */
@@ -21,8 +22,35 @@ export interface NodeHealth {
 const KEYS = { 'no new pods': NO_NEW_PODS_TAINT, 'backend down': BACKEND_DOWN_TAINT } as const;
 const OWN = new Set<string>(Object.values(KEYS));
 
+/**
+ * The merge patch that makes taint and annotation say what the status is to say; undefined when they do. `taint` @defaultValue
+ * as it is
+ */
+export function healthMarks(
+  node: Node,
+  { notReady }: NodeHealth,
+  taint: NodeHealth['taint'],
+  now: string,
+): TermPatch['body'] | undefined {
+  const taints = withHealthTaint(node, taint);
+  const isMarked = node.metadata?.annotations?.[GIVEN_UP_ANNOTATION] !== undefined;
+  if (taints === undefined && isMarked === (notReady !== undefined)) return undefined;
+  return {
+    ...(taints === undefined ? {} : { spec: { taints } }),
+    ...(isMarked === (notReady !== undefined)
+      ? {}
+      : { metadata: { annotations: { [GIVEN_UP_ANNOTATION]: notReady === undefined ? null : now } } }),
+  };
+}
+
+/** The zone was given up and is not taken back yet, whoever has written of the node's readiness meanwhile. */
+export function isGivenUp({ metadata, status }: Node): boolean {
+  if (metadata?.annotations?.[GIVEN_UP_ANNOTATION] === undefined) return false;
+  return status?.conditions?.find(({ type }) => type === 'Ready')?.status !== 'True';
+}
+
 /** The Node's taints with the wanted one; undefined when that is how they are. Others' taints stay, and in their order. */
-export function withHealthTaint(node: Node, taint: NodeHealth['taint']): Taint[] | undefined {
+function withHealthTaint(node: Node, taint: NodeHealth['taint']): Taint[] | undefined {
   if (taint === 'as it is') return undefined;
   const present = node.spec?.taints ?? [];
   const wanted = taint === 'none' ? undefined : KEYS[taint];

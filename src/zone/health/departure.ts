@@ -11,6 +11,7 @@ import { NODES } from '../../kube/resources.ts';
 import type { Node } from '../../kube/types.ts';
 import type { Logger } from '../../log.ts';
 import type { HealthMetrics } from '../../metrics/health.ts';
+import { isGivenUp } from '../../node/node-health.ts';
 import type { NodeReadiness } from '../../pods/context.ts';
 import { askBrake } from './brake.ts';
 import type { ZoneHealth } from './health.ts';
@@ -174,9 +175,10 @@ export function createDeparture(options: DepartureOptions): Departure {
 }
 
 /** What the Node says already because its zone was given up; undefined: nothing of that kind. */
-function postedBy({ status }: Node): NotReady {
-  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
-  const { reason, message = '' } = ready ?? {};
-  if (ready?.status !== 'False' || (reason !== ZONE_DOWN && reason !== ZONE_RETURNS)) return undefined;
-  return { reason, message };
+function postedBy(node: Node): NotReady {
+  if (!isGivenUp(node)) return undefined;
+  const { reason = '', message = '' } = node.status?.conditions?.find(({ type }) => type === 'Ready') ?? {};
+  if (reason === ZONE_DOWN || reason === ZONE_RETURNS) return { reason, message };
+  // The node controller has said that nobody tells of the node any more.
+  return { reason: ZONE_DOWN, message: 'the backend was down when the zone was given up' };
 }

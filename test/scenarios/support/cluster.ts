@@ -8,6 +8,9 @@ export type Cluster = 'embedded' | 'real';
 export const CLUSTER: Cluster = process.env.ZONELET_TEST_CLUSTER === 'real' ? 'real' : 'embedded';
 
 /** The embedded one is started by the stage itself. */
-export async function startRealCluster(folder: string): Promise<ControlPlane> {
-  return await startControlPlane({ folder: join(folder, 'control-plane') });
+export async function startRealCluster(
+  folder: string,
+  controllerManagerFlags: readonly string[] = [],
+): Promise<ControlPlane> {
+  return await startControlPlane({ folder: join(folder, 'control-plane'), controllerManagerFlags });
 }

@@ -147,12 +147,20 @@ export function notReady(history: History, set: string, now: number, blind: read
   return found;
 }
 
-/** A virtual node that was Ready stays Ready. */
-export function nodesStayReady(history: History, set: string, now: number, blind: readonly Outage[] = []): string[] {
-  return notReady(history, set, now, blind).map(
-    ({ node, from, until, said }) =>
-      `${node} became ${said} at ${new Date(from).toISOString()} for ${Math.round(until - from)} ms`,
-  );
+/** A virtual node that was Ready stays Ready, but for those of zones that were to be given up. */
+export function nodesStayReady(
+  history: History,
+  set: string,
+  now: number,
+  blind: readonly Outage[] = [],
+  givenUp: readonly string[] = [],
+): string[] {
+  return notReady(history, set, now, blind)
+    .filter(({ node }) => !givenUp.includes(node))
+    .map(
+      ({ node, from, until, said }) =>
+        `${node} became ${said} at ${new Date(from).toISOString()} for ${Math.round(until - from)} ms`,
+    );
 }
 
 /** The epoch on a Node never falls, even when somebody edits it. */

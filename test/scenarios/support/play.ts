@@ -39,6 +39,8 @@ export interface PlayOptions {
   readonly settings?: (replica: string) => object;
   /** For everything that is written, not removed at the end. @defaultValue a temporary one, which is */
   readonly folder?: string;
+  /** Further flags of a real cluster's kube-controller-manager. */
+  readonly controllerManagerFlags?: readonly string[];
   /** Added to the environment of every part. */
   readonly env?: Readonly<Record<string, string>>;
   /** Ends every wait. */
@@ -78,6 +80,8 @@ export interface CheckOptions {
   readonly editedNodes?: readonly string[];
   /** Zones that the scenario itself has taken away for a while. */
   readonly removedZones?: readonly string[];
+  /** Nodes that said themselves that they are not Ready, because their backend was down. */
+  readonly givenUp?: readonly string[];
   /** The backends serve another cluster too: only what their journals say of this one's pods is looked at. */
   readonly sharedBackends?: boolean;
 }
@@ -97,7 +101,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'zonelet-scenario-')));
   await using undo = new AsyncDisposableStack();
   if (options.folder === undefined) undo.defer(() => rm(folder, { recursive: true, force: true }));
-  const real = on === 'real' ? undo.use(await startRealCluster(folder)) : undefined;
+  const real = on === 'real' ? undo.use(await startRealCluster(folder, options.controllerManagerFlags)) : undefined;
   const links = options.proxied === true ? undo.use(await openLinks(folder, replicas, zones)) : undefined;
   const stage = await buildStage({
     folder,

@@ -24,11 +24,13 @@ export interface Circumstances extends Led {
   readonly blind?: readonly Outage[];
   /** Nodes whose epoch somebody has edited. */
   readonly editedNodes?: readonly string[];
+  /** Nodes whose zone was to be given up. */
+  readonly givenUp?: readonly string[];
 }
 
 /** Everything that is wrong by the histories up to now. */
 export function violations(journals: Journals, history: History, circumstances: Circumstances): Violation[] {
-  const { set, zones, now, blind, editedNodes } = circumstances;
+  const { set, zones, now, blind, editedNodes, givenUp } = circumstances;
   const nodeOf = (zone: string): string => zones.find(({ name }) => name === zone)?.nodeName ?? '';
   const checks = {
     'I1, a stale write was accepted': epochsNeverFall(journals),
@@ -37,7 +39,7 @@ export function violations(journals: Journals, history: History, circumstances: 
     'I2, creation': createdOnce(journals, history, nodeOf),
     'I3, a status went back': podsNeverGoBack(history),
     'I4, a delete': deletedOnlyWhatWasToGo(journals, history),
-    'I7, a Node did not stay Ready': nodesStayReady(history, set, now, blind),
+    'I7, a Node did not stay Ready': nodesStayReady(history, set, now, blind, givenUp),
     'I9, a zone was not led': zonesAreLed(history, circumstances),
   };
   return Object.entries(checks).flatMap(([what, wrong]) => wrong.map((evidence) => ({ what, evidence })));

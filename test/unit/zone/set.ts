@@ -2,6 +2,7 @@
 import type { SimulatedBackend } from '../../../providers/simulated/backend.ts';
 import { createSimulatedBackend, createSimulatedProvider } from '../../../providers/simulated/provider.ts';
 import { createElection, type Election } from '../../../src/election/election.ts';
+import type { KubeClient } from '../../../src/kube/client.ts';
 import { createEventRecorder } from '../../../src/kube/event-recorder.ts';
 import { createInformer } from '../../../src/kube/informer.ts';
 import { DEPLOYMENTS, LEASES, NODES, PODS } from '../../../src/kube/resources.ts';
@@ -65,7 +66,6 @@ export async function startSet({
   settings = {},
 }: SetOptions): Promise<RunningSet> {
   const stage = startStage({ settings });
-  const { client } = stage;
   const random = seededRandom(11);
   const backends = new Map(zones.map((zone) => [zone, createSimulatedBackend({ zone, clock: stage.clock })]));
   const cut = new Set<string>();
@@ -78,6 +78,7 @@ export async function startSet({
   const members = zones.map((homeZone): Member => {
     const name = `r${homeZone}`;
     const clock = new ReplicaClock(stage.clock);
+    const client = ofProcess(stage.client, clock);
     const metrics = createMetrics({ set: SET, version: '0', runtime: false });
     const informing = { client, clock, random, metrics: metrics.api, log };
     const labelSelector = `zonelet.dev/set=${SET}`;
@@ -212,6 +213,7 @@ export async function startSet({
       return 0;
     },
     async [Symbol.asyncDispose]() {
+      for (const { clock } of members) clock.thaw();
       stop.abort();
       let over = false;
       const all = Promise.all(zoneRuns)
@@ -230,6 +232,35 @@ export async function startSet({
     return ready.every((each) => each === 'True');
   });
   return set;
+}
+
+/** A process that is stopped neither sends nor hears anything. */
+function ofProcess(client: KubeClient, clock: ReplicaClock): KubeClient {
+  const runs = (): Promise<void> => new Promise((resolve) => clock.deliver(resolve));
+  const gated =
+    <A extends unknown[], R>(call: (...given: A) => Promise<R>) =>
+    async (...given: A): Promise<R> => {
+      await runs();
+      try {
+        return await call(...given);
+      } finally {
+        await runs();
+      }
+    };
+  return {
+    get: gated(client.get) as KubeClient['get'],
+    list: gated(client.list) as KubeClient['list'],
+    create: gated(client.create) as KubeClient['create'],
+    replace: gated(client.replace) as KubeClient['replace'],
+    patch: gated(client.patch) as KubeClient['patch'],
+    delete: gated(client.delete),
+    async *watch(of, options) {
+      for await (const event of client.watch(of, options)) {
+        await runs();
+        yield event;
+      }
+    },
+  };
 }
 
 /** A Deployment for the virtual nodes, whose pods put up with a node that is not Ready for so many seconds. */

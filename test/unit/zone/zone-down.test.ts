@@ -50,6 +50,7 @@ test('evict: the pods of a zone that is down are moved in time, are not ready me
   // After 60 s, within the 15 s that are left for saying and seeing it, and their own 10 s.
   await set.stage.run(30_000);
   expect(await set.ready('a')).toBe('False ZoneBackendDown');
+  expect((await set.node('a')).metadata?.annotations?.['zonelet.dev/given-up']).toMatch(/^2026-/);
   const left = (await set.stage.pods()).filter(({ spec }) => spec?.nodeName === 'shop-a');
   expect(uids(left)).toEqual(before);
   for (const pod of left) {
@@ -106,6 +107,31 @@ test('evict: a leader that takes a given-up zone over goes on with that, and its
   await set.stage.until('its pods too', async () => (await set.pods('a')).every(isReady));
   expect(uids(await set.pods('a'))).toEqual(before);
   expect(set.running('a')).toEqual(before);
+});
+
+test('evict: a zone that was given up is not taken back unseen after its node was lost sight of', async () => {
+  await using set = await startSet({ onZoneDown: EVICT });
+  await deploy(set, 'web', 3, 3_600);
+  set.down('a');
+  await set.stage.run(80_000);
+  expect(await set.ready('a')).toBe('False ZoneBackendDown');
+  // Nobody is there for so long that the node controller speaks for the node.
+  for (const { clock } of set.members) clock.freeze();
+  await set.stage.until('unknown', async () => (await set.ready('a')) === 'Unknown NodeStatusUnknown');
+  const [gone] = await set.pods('a');
+  const at = { namespace: 'default', name: gone?.metadata?.name ?? '' };
+  await set.stage.client.delete(PODS, at, { gracePeriodSeconds: 0 });
+  set.up('a');
+  expect(set.running('a')).toContain(gone?.metadata?.uid);
+  const readyAgain: boolean[] = [];
+  for (const { clock } of set.members) clock.thaw();
+  await set.stage.until('ready again', async () => {
+    const ready = (await set.ready('a')) === 'True';
+    if (ready) readyAgain.push(set.running('a').includes(gone?.metadata?.uid ?? ''));
+    return ready;
+  });
+  expect(readyAgain).toEqual([false]);
+  expect((await set.node('a')).metadata?.annotations).not.toHaveProperty('zonelet.dev/given-up');
 });
 
 test('a backend that is back within the time moves nothing', async () => {
