@@ -6,7 +6,7 @@ export interface Arguments {
   readonly rounds: number;
   readonly seed: number;
   readonly on: 'embedded' | 'kubernetes';
-  readonly election: 'lease';
+  readonly election: 'lease' | 'redis';
   readonly pods: number;
   readonly json: boolean;
 }
@@ -21,7 +21,8 @@ invariants. Progress goes to stderr, the counts to stdout.
   --seed S         decides what is done to whom and for how long       (default another one every time)
   --on WHERE       embedded, or kubernetes: a real control plane of its own, which
                    "npm run kubernetes:build" has built                (default embedded)
-  --election BY    lease                                               (default lease)
+  --election BY    lease, or redis: three servers, which keep the pod state
+                   too; redis-server has to be installed               (default lease)
   --pods N         pods of the Deployment that runs all the time       (default 9)
   --json           the counts as a JSON object on the last line of stdout
   --help           this text
@@ -31,8 +32,13 @@ Exit status: 0 when everything held, 1 when something did not or it was stopped,
 
 const NUMBERS = { rounds: 8, pods: 9 } as const;
 
+export interface Machine {
+  anySeed(): number;
+  readonly hasRedis: boolean;
+}
+
 /** Text: what is wrong with the command line. Undefined: help was asked for. */
-export function readArguments(args: readonly string[], anySeed: () => number): Arguments | string | undefined {
+export function readArguments(args: readonly string[], { anySeed, hasRedis }: Machine): Arguments | string | undefined {
   let values: ReturnType<typeof parse>;
   try {
     values = parse(args);
@@ -46,8 +52,8 @@ export function readArguments(args: readonly string[], anySeed: () => number): A
   }
   const { on, election } = values;
   if (on !== 'embedded' && on !== 'kubernetes') return `--on: embedded or kubernetes, not "${on}"`;
-  if (election === 'redis') return '--election redis: a set cannot elect by Redis yet';
-  if (election !== 'lease') return `--election: lease, not "${election}"`;
+  if (election !== 'lease' && election !== 'redis') return `--election: lease or redis, not "${election}"`;
+  if (election === 'redis' && !hasRedis) return '--election redis: there is no redis-server on this machine';
   return {
     rounds: Number(values.rounds ?? NUMBERS.rounds),
     pods: Number(values.pods ?? NUMBERS.pods),

@@ -1,20 +1,16 @@
 /** When faults stop, everything is as it should be again: who leads, what runs, and that the backends have just that. */
 import type { JournalEntry } from '../../src/commands/demo/journal.ts';
-import { parseHolder } from '../../src/election/identity.ts';
-import { zoneLeaseName } from '../../src/election/names.ts';
-import { parseTime } from '../../src/kube/micro-time.ts';
 import type { Pod } from '../../src/kube/types.ts';
 import type { Play } from '../scenarios/support/play.ts';
 import { workloadPods } from '../scenarios/support/pods.ts';
+import { leads } from '../scenarios/support/replica.ts';
 import type { Field } from './field.ts';
 
-/** Three renewals. */
-const FRESH_MS = 3_000;
 /** Two complete lists 30 s apart, and the same once more when one of them failed. */
 const ORPHAN_LIMIT_MS = 150_000;
 
 /** Throws what is still missing when it takes too long. */
-export async function calm({ play, clock }: Field, pods: number): Promise<void> {
+export async function calm({ play }: Field, pods: number): Promise<void> {
   for (const { name, child } of play.stage.replicas) {
     // A replica that was blocked beyond its lease may have ended itself: a kubelet starts the container again.
     await play.until(`${name} to be ready`, async () => {
@@ -22,9 +18,10 @@ export async function calm({ play, clock }: Field, pods: number): Promise<void> 
       return await isReady(play, name);
     });
   }
-  await play.until('a leader for every zone, who renews its Lease', () =>
-    play.stage.zones.every(({ name }) => isLed(play, name, clock.now())),
-  );
+  await play.until('a leader for every zone, who knows that it is', async () => {
+    const led = await Promise.all(play.stage.zones.map(({ name }) => isLed(play, name)));
+    return led.every((yes) => yes);
+  });
   await play.until('all pods to run or to be gone', () => {
     const all = play.history.currentPods();
     return workloadPods(play).length === pods && all.every(isSettled);
@@ -59,14 +56,14 @@ async function isReady(play: Play, replica: string): Promise<boolean> {
   return answer.ok;
 }
 
-function isLed(play: Play, zone: string, now: number): boolean {
+/** By the Node, which is Ready, and by the word of the replica that it names, and of no other. */
+async function isLed(play: Play, zone: string): Promise<boolean> {
   const view = play.observer.zones().find((each) => each.zone === zone);
-  const lease = play.history
-    .currentLeases()
-    .find(({ metadata }) => metadata?.name === zoneLeaseName(play.stage.set, zone));
-  const holder = parseHolder(lease?.spec?.holderIdentity ?? '')?.replica;
-  const renewed = parseTime(lease?.spec?.renewTime) ?? 0;
-  return view?.ready === true && view.leader === holder && now - renewed < FRESH_MS;
+  if (view?.ready !== true) return false;
+  const leaders = await Promise.all(
+    play.stage.replicas.map(async ({ name }) => ((await leads(play, name, zone)) ? [name] : [])),
+  );
+  return leaders.flat().join() === view.leader;
 }
 
 function isSettled({ metadata, status }: Pod): boolean {

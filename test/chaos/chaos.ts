@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
+import { hasRedisServer } from '../support/redis-server.ts';
 import { endGroup, isSupervised, stopSignal, supervise } from '../support/supervise.ts';
 import { HELP, readArguments } from './arguments.ts';
 import { type Outcome, playRounds } from './rounds.ts';
@@ -10,7 +11,10 @@ import { type Outcome, playRounds } from './rounds.ts';
 const ANY_SEED = 1_000_000;
 
 async function main(): Promise<number> {
-  const read = readArguments(process.argv.slice(2), () => 1 + Math.floor(Math.random() * ANY_SEED));
+  const read = readArguments(process.argv.slice(2), {
+    anySeed: () => 1 + Math.floor(Math.random() * ANY_SEED),
+    hasRedis: hasRedisServer,
+  });
   if (read === undefined) {
     process.stdout.write(HELP);
     return 0;

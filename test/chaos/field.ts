@@ -2,11 +2,16 @@
 import { type Clock, sleep } from '../../src/clock.ts';
 import type { Replica } from '../../src/commands/demo/stage.ts';
 import type { Play } from '../scenarios/support/play.ts';
+import type { RedisServerProcess } from '../support/redis-server.ts';
 import type { Dice } from './dice.ts';
 
 export interface Field {
   readonly play: Play;
   readonly dice: Dice;
+  /** With `--election redis` only. */
+  readonly redis: readonly RedisServerProcess[];
+  /** How long take-overs took that a fault was sure to cause, in milliseconds. */
+  readonly takeovers: number[];
   readonly clock: Clock;
   /** Aborts when chaos is to end early; everything that waits throws then. */
   readonly signal: AbortSignal;
@@ -37,7 +42,7 @@ export function seconds(ms: number): string {
 }
 
 /** Whose zones are taken over by now: called before something happens to the replica, it knows what there is to take. */
-export function watchZonesOf({ play, clock }: Field, replica: Replica): { taken(): Promise<string> } {
+export function watchZonesOf({ play, clock, takeovers }: Field, replica: Replica): { taken(): Promise<string> } {
   const led = play.observer.zones().filter(({ leader }) => leader === replica.name);
   const from = clock.monotonic();
   const zones = led.map(({ zone }) => zone).join(', ');
@@ -46,7 +51,9 @@ export function watchZonesOf({ play, clock }: Field, replica: Replica): { taken(
       await play.until(`another term for ${zones}`, () =>
         led.every(({ zone, epoch }) => play.observer.zones().some((now) => now.zone === zone && now.epoch > epoch)),
       );
-      return `${replica.name} (${zones}), a new term after ${seconds(clock.monotonic() - from)}`;
+      const tookMs = clock.monotonic() - from;
+      takeovers.push(tookMs);
+      return `${replica.name} (${zones}), a new term after ${seconds(tookMs)}`;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** What happens to the processes of replicas, and what Kubernetes does about it. */
 import type { Replica } from '../../src/commands/demo/stage.ts';
+import { zonelet } from '../scenarios/support/command.ts';
 import { type Fault, type Field, LEASE_MS, pause, seconds, someLeader, watchZonesOf } from './field.ts';
 
 const killed: Fault = {
@@ -86,4 +87,25 @@ const rolled: Fault = {
   },
 };
 
-export const PROCESS_FAULTS: readonly Fault[] = [killed, containerRestarted, frozen, paused, terminated, rolled];
+const handedOver: Fault = {
+  name: 'zonelet handover',
+  async happen(field) {
+    const { play, dice } = field;
+    const from = someLeader(field);
+    const zone = play.observer.zones().find(({ leader }) => leader === from.name)?.zone ?? '';
+    const to = dice.pick(play.stage.replicas.filter(({ name }) => name !== from.name)).name;
+    const { status, err } = await zonelet(play, 'handover', '--zone', zone, '--to', to);
+    if (status !== 0) throw new Error(`zonelet handover --zone ${zone} --to ${to} ended with ${status}: ${err}`);
+    return `${zone} from ${from.name} to ${to}`;
+  },
+};
+
+export const PROCESS_FAULTS: readonly Fault[] = [
+  killed,
+  containerRestarted,
+  frozen,
+  paused,
+  terminated,
+  rolled,
+  handedOver,
+];

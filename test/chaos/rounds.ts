@@ -1,8 +1,9 @@
 /** One thing after the other is done to a set, and after each it is held to what must always be true. */
 import type { Clock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
-import { openScenario, type Play } from '../scenarios/support/play.ts';
+import { openScenario, type Play, type PlayOptions } from '../scenarios/support/play.ts';
 import type { Violation } from '../scenarios/support/violations.ts';
+import { type RedisServerProcess, startRedisServer } from '../support/redis-server.ts';
 import type { Arguments } from './arguments.ts';
 import { calm, noOrphans } from './calm.ts';
 import { dice } from './dice.ts';
@@ -11,6 +12,7 @@ import { type Fault, type Field, pause, seconds } from './field.ts';
 import { flowOfPods } from './flow.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
+import { REDIS_FAULTS } from './redis-faults.ts';
 import { aboveBounds, type Score, score } from './score.ts';
 import { SERVER_FAULTS } from './server-faults.ts';
 
@@ -31,25 +33,33 @@ export interface Outcome extends Score {
 }
 
 const FAULTS: readonly Fault[] = [...PROCESS_FAULTS, ...SERVER_FAULTS, ...NETWORK_FAULTS];
+const REDIS_SERVERS = 3;
 /** Pods come and go before and after a fault, not only while it lasts. */
 const AROUND_MS = 1_000;
 
 /** Every fault once, in the order that the dice say, and then all again. */
-function* deck(field: Pick<Field, 'dice'>): Generator<Fault, never> {
-  for (;;) yield* field.dice.shuffle(FAULTS);
+function* deck({ dice, redis }: Field): Generator<Fault, never> {
+  for (;;) yield* dice.shuffle(redis.length > 0 ? [...FAULTS, ...REDIS_FAULTS] : FAULTS);
 }
 
 export async function playRounds(options: ChaosOptions): Promise<Outcome> {
-  const { rounds, pods, seed, on, folder, clock, signal, say } = options;
+  const { rounds, pods, seed, on, election, folder, clock, signal, say } = options;
+  await using undo = new AsyncDisposableStack();
+  const redis: RedisServerProcess[] = [];
+  // Redis keeps what it was told when it is killed, as redlock wants it; that it forgets is a fault of its own.
+  while (election === 'redis' && redis.length < REDIS_SERVERS)
+    redis.push(undo.use(await startRedisServer({ persistent: true })));
   await using play = await openScenario({
     pods,
     on: on === 'kubernetes' ? 'real' : 'embedded',
     proxied: true,
+    carryEpoch: true,
+    ...(election === 'redis' ? byRedis(redis) : {}),
     folder,
     signal,
   });
   // Pods and faults draw from dice of their own: how quick the machine is does not change which faults come.
-  const field: Field = { play, dice: dice(seed), clock, signal };
+  const field: Field = { play, dice: dice(seed), redis, takeovers: [], clock, signal };
   const flow = flowOfPods({ ...field, dice: dice(seed + 1) });
   const judge = createJudge(play, say);
   const faults = deck(field);
@@ -92,7 +102,7 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
       break;
     }
   }
-  const counts = score(await play.journals(), play.history, play.circumstances());
+  const counts = score(await play.journals(), play.history, play.circumstances(), field.takeovers);
   const above = aboveBounds(counts);
   for (const line of above) say(`above its bound: ${line}`);
   return {
@@ -103,6 +113,15 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     podsDeleted: flow.deleted,
     ok: failedRounds === 0 && above.length === 0 && round === rounds,
   };
+}
+
+function byRedis(redis: readonly RedisServerProcess[]): Pick<PlayOptions, 'electedBy' | 'settings'> {
+  const settings = {
+    election: { by: 'redis' },
+    redis: { servers: redis.map(({ url }) => url) },
+    state: { by: 'redis' },
+  };
+  return { electedBy: 'redis', settings: () => settings };
 }
 
 interface Judge {

@@ -106,7 +106,7 @@ test('evidence is what was recorded of the pod that a violation names, in order'
 });
 
 describe('the command line of chaos', () => {
-  const read = (...args: string[]) => readArguments(args, () => 77);
+  const read = (...args: string[]) => readArguments(args, { anySeed: () => 77, hasRedis: false });
 
   test('has defaults, and a seed of its own every time', () => {
     expect(read()).toMatchObject({ rounds: 8, seed: 77, on: 'embedded', election: 'lease', pods: 9, json: false });
@@ -122,6 +122,7 @@ describe('the command line of chaos', () => {
     expect(read('--rounds', '0')).toBe('--rounds: not a number above 0: "0"');
     expect(read('--on', 'mars')).toContain('--on: embedded or kubernetes');
     expect(read('--election', 'coin')).toContain('--election: ');
+    expect(read('--election', 'redis')).toContain('redis-server');
     expect(read('--nonsense')).toContain('--nonsense');
   });
 });

@@ -20,6 +20,8 @@ export interface Led {
   readonly set: string;
   readonly zones: readonly { readonly name: string; readonly nodeName: string }[];
   readonly outages: readonly Outage[];
+  /** Only Leases leave signs of every renewal in the history. @defaultValue lease */
+  readonly electedBy?: 'lease' | 'redis';
   /** When the history was read, in milliseconds since the epoch. */
   readonly now: number;
 }
@@ -72,8 +74,9 @@ export function gaps(history: History, { set, zones, outages, now }: Led): Gap[]
   return found;
 }
 
-/** No zone is without a leader for longer than the bound. */
+/** No zone is without a leader for longer than the bound, where Leases say when there was one. */
 export function zonesAreLed(history: History, led: Led): string[] {
+  if (led.electedBy === 'redis') return [];
   const known = new Set(history.leases.map(({ object }) => object.metadata?.name));
   const never = led.zones.filter(({ name }) => !known.has(zoneLeaseName(led.set, name)));
   const long = gaps(history, led).filter(({ tookMs }) => tookMs > LED_AGAIN_MS);

@@ -35,6 +35,8 @@ export interface PlayOptions {
   readonly proxied?: boolean;
   /** Statuses carry their epoch, so that each one's term can be told afterwards. @defaultValue false */
   readonly carryEpoch?: boolean;
+  /** What `settings` say of the election. @defaultValue lease */
+  readonly electedBy?: 'lease' | 'redis';
   /** What a replica's configuration says beside or instead of the common one. */
   readonly settings?: (replica: string) => object;
   /** For everything that is written, not removed at the end. @defaultValue a temporary one, which is */
@@ -192,7 +194,14 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
     },
     leaderOf: (zone) => zoneView(zone)?.leader,
     epochOf: (zone) => zoneView(zone)?.epoch ?? 0,
-    circumstances: () => ({ set: stage.set, zones: stage.zones, outages, blind, now: clock.now() }),
+    circumstances: () => ({
+      electedBy: options.electedBy ?? 'lease',
+      set: stage.set,
+      zones: stage.zones,
+      outages,
+      blind,
+      now: clock.now(),
+    }),
     async violations(check = {}) {
       const all = await play.journals();
       // After the journals were read: what a backend was asked for, the API server knew before.
