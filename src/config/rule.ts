@@ -18,7 +18,14 @@ const OWN_LABELS: Readonly<Record<string, string>> = {
 
 /** `raw`: the file with its defaults not filled in. */
 export function checkRules(raw: unknown): Finding[] {
-  return [...checkElection(raw), ...checkZones(raw), ...checkHomeZone(raw), ...checkPorts(raw), ...checkRedis(raw)];
+  return [
+    ...checkElection(raw),
+    ...checkZones(raw),
+    ...checkHomeZone(raw),
+    ...checkZoneDown(raw),
+    ...checkPorts(raw),
+    ...checkRedis(raw),
+  ];
 }
 
 function checkElection(raw: unknown): Finding[] {
@@ -154,6 +161,12 @@ function checkHomeZone(raw: unknown): Finding[] {
   const known = [...new Set(names)].filter((name) => typeof name === 'string');
   if (typeof home !== 'string' || known.length === 0 || known.includes(home)) return [];
   return [{ path: ['replica', 'homeZone'], message: wrongValue(home, `one of the zones: ${known.join(', ')}`, known) }];
+}
+
+function checkZoneDown(raw: unknown): Finding[] {
+  if (valueAt(raw, ['onZoneDown', 'policy']) !== 'evict' || zonesOf(raw).length !== 1) return [];
+  const allowed = 'hold, because the set has one zone: there is none for its pods to go to';
+  return [{ path: ['onZoneDown', 'policy'], message: wrongValue('evict', allowed) }];
 }
 
 function checkPorts(raw: unknown): Finding[] {

@@ -236,7 +236,7 @@ const onZoneDown = z
       policy: oneOf('hold', 'evict')
         .default('hold')
         .describe(
-          '`hold`: the virtual node takes no new pods and says why; pods stay where they are and go on when the backend is back. `evict`: it also says that it is not Ready, so that Kubernetes deletes the pods after their tolerations and their controllers place new ones in other zones. `hold`, because what runs on a backend that cannot be reached may well be running.',
+          '`hold`: the virtual node takes no new pods and says why; pods stay where they are and go on when the backend is back. `evict`: it also says that it is not Ready, so that Kubernetes deletes the pods after their tolerations and their controllers place new ones in other zones. `hold`, because what runs on a backend that cannot be reached may well be running. Needs two zones at least.',
         ),
       after: duration()
         .default('60s')

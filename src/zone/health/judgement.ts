@@ -31,24 +31,30 @@ interface Rival {
 export interface JudgementSettings {
   /** Failed observations in a row, over this time, until a backend is held to be down: a lost packet is not an outage. */
   readonly downAfter: { readonly observations: number; readonly ms: number };
-  /** Good ones in a row, over this time, until it is trusted again: longer, because pods are placed there at once. */
+  /** Good ones in a row, over this time, until one that was down is trusted again: longer, because pods are placed there at once. */
   readonly upAfter: { readonly observations: number; readonly ms: number };
-  /** Each relapse doubles the time until trust, up to this. */
+  /**
+   * The same for one that took no new pods and says that it does again. Short and never doubled: a backend that is full
+   * says so whenever a pod of many ends, and what waits for that room is not to wait for us.
+   */
+  readonly openAfter: { readonly observations: number; readonly ms: number };
+  /** Each time that it goes down again doubles the time until trust, up to this. */
   readonly longestUpMs: number;
-  /** So long after it was trusted again, getting worse is no relapse. */
+  /** So long after it was trusted again, going down is no relapse. */
   readonly forgetMs: number;
 }
 
 export const JUDGEMENT: JudgementSettings = {
   downAfter: { observations: 3, ms: 10_000 },
   upAfter: { observations: 3, ms: 15_000 },
+  openAfter: { observations: 2, ms: 5_000 },
   longestUpMs: 300_000,
   forgetMs: 600_000,
 };
 
 export interface Memory extends Judgement {
   readonly relapses: number;
-  /** When it was last trusted again; undefined when it never had to be. */
+  /** When it was last trusted again after it had been down; undefined when it never had to be. */
   readonly trustedAt: number | undefined;
 }
 
@@ -73,8 +79,8 @@ export function judge(before: Memory, seen: Observation, at: number, settings = 
     evidence: seen.evidence,
     since: rival.since,
     rival: undefined,
-    relapses: before.state === 'Up' ? (isRelapse ? before.relapses + 1 : 0) : before.relapses,
-    trustedAt: says === 'Up' && before.state !== 'Unknown' ? at : before.trustedAt,
+    relapses: says !== 'Down' ? before.relapses : isRelapse ? before.relapses + 1 : 0,
+    trustedAt: before.state === 'Down' ? at : before.trustedAt,
   };
 }
 
@@ -88,10 +94,11 @@ function isConvincing(
   says: ZoneState,
   { since, observations }: Rival,
   at: number,
-  { downAfter, upAfter, longestUpMs }: JudgementSettings,
+  { downAfter, upAfter, openAfter, longestUpMs }: JudgementSettings,
 ): boolean {
   if (says === 'Down') return observations >= downAfter.observations && at - since >= downAfter.ms;
   // A backend that wants no new pods is believed at once: it costs nothing. So is the first word that is heard of it.
   if (state === 'Unknown' || (state === 'Up' && says === 'NoNew')) return true;
+  if (state === 'NoNew') return observations >= openAfter.observations && at - since >= openAfter.ms;
   return observations >= upAfter.observations && at - since >= Math.min(upAfter.ms * 2 ** relapses, longestUpMs);
 }

@@ -352,6 +352,13 @@ check('values that do not fit together', [
     ],
   },
   {
+    what: 'pods that are to be moved where there is nowhere to go',
+    text: withMore('onZoneDown: { policy: evict }'),
+    says: [
+      'z.yaml:5:23: onZoneDown.policy: found "evict", allowed: hold, because the set has one zone: there is none for its pods to go to',
+    ],
+  },
+  {
     what: 'retries that would flood the API server',
     text: withMore('election: { retryPeriod: 10ms }'),
     says: [
