@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { type Clock, sleep } from '../clock.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, ZoneletError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { goodbye, hello } from './greeting.ts';
 import { KEEP_ALIVE_MS, type PeerCertificate } from './link.ts';
@@ -65,7 +65,14 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
   });
   server.on('tlsClientError', (error) => log.debug({ error: messageOf(error) }, 'a connection of a peer failed'));
   server.listen(listen.port, listen.host);
-  await once(server, 'listening');
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const at = `${listen.host}:${listen.port}`;
+    throw new ZoneletError('Unavailable', `peers cannot be listened for on ${at}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
   server.on('error', (error) => log.warn({ error: messageOf(error) }, 'listening for peers fails'));
   return {
     at: {

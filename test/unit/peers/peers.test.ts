@@ -273,6 +273,24 @@ test('each holds a connection to each, and a newcomer is found', async () => {
   await until(async () => (await Promise.all(all.map((one) => one.connected()))).every((count) => count === 2));
 });
 
+test('a port that is taken is named in the failure', async () => {
+  const taken = createServer();
+  taken.listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const starting = startPeers({
+    holder: holderOf('a'),
+    address: '127.0.0.1',
+    listen: { host: '127.0.0.1', port },
+    certificate: certificates[0]!,
+    clock: systemClock,
+    metrics: peerMetrics(new Registry()),
+    log: silentLogger,
+  });
+  await expect(starting).rejects.toThrow(`peers cannot be listened for on 127.0.0.1:${port}`);
+  taken.close();
+});
+
 test('an address that is told in another form is none', () => {
   const at = { host: 'fd00::1', port: 7250, fingerprint: 'ab'.repeat(32) };
   expect(parsePeerAddress(formatPeerAddress(at))).toEqual(at);
