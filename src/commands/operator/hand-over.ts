@@ -1,5 +1,6 @@
 /** Asks a zone's leader to give the zone away, and follows until another replica leads it. */
-import { type Clock, type Random, sleep } from '../../clock.ts';
+import { Registry } from 'prom-client';
+import type { Clock, Random } from '../../clock.ts';
 import type { ZoneConfig } from '../../config/config.ts';
 import { parseHolder } from '../../election/identity.ts';
 import {
@@ -11,8 +12,11 @@ import {
 import { expired, readOutcome, readRequest } from '../../election/node-request.ts';
 import { hasCode, ZoneletError } from '../../errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
+import { createInformer, type Informer } from '../../kube/informer.ts';
 import { NODES } from '../../kube/resources.ts';
 import type { Node } from '../../kube/types.ts';
+import { silentLogger } from '../../log.ts';
+import { apiMetrics } from '../../metrics/api.ts';
 import { type ReplicaView, readReplicas } from './replicas.ts';
 
 export interface HandOverOptions {
@@ -40,7 +44,6 @@ export interface HandedOver {
   readonly gapMs: number;
 }
 
-const LOOK_EVERY_MS = 50;
 /** A leader answers in a fraction of a second; one that died meanwhile has a successor by then, which answers. */
 const ANSWER_MS = 15_000;
 /** The wind-down, the reserve for the one it is meant for, and a lease when that one dies of it. */
@@ -50,8 +53,8 @@ const TAKE_OVER_MS = 30_000;
 export async function handOver(options: HandOverOptions): Promise<HandedOver> {
   const { client, clock, zone, to, by, say, signal } = options;
   const replicas = await readReplicas(client, options, clock);
-  const leader = checked(options, replicas);
   const node = await readNode(options);
+  const leader = checked(options, replicas, node);
   if (node === undefined) throw failure(`zone ${zone.name} has no Node ${zone.nodeName} yet`);
   const pending = readRequest(node, HANDOVER_REQUEST_ANNOTATION);
   if (pending !== undefined && pending !== 'unreadable' && expired(pending, clock.now()) === undefined) {
@@ -68,24 +71,55 @@ export async function handOver(options: HandOverOptions): Promise<HandedOver> {
   const request = { id, ...(to === undefined ? {} : { to }), by, at: new Date(clock.now()).toISOString() };
   const annotations = { [HANDOVER_REQUEST_ANNOTATION]: JSON.stringify(request) };
   const patch = { type: 'merge', body: { metadata: { uid: node.metadata?.uid, annotations } } } as const;
+  const before = { from: leader.name, epoch: epochOf(node) };
+  // Watched from before it is asked: what comes of it takes a few milliseconds.
+  await using watched = await watchNode(options);
   await client.patch(NODES, { name: zone.nodeName }, patch, { signal });
   say(
-    `Asked ${leader.name}, which leads zone ${zone.name} with epoch ${epochOf(node)}, to hand it over to ${to ?? 'the best other replica'}.`,
+    `Asked ${leader.name}, which leads zone ${zone.name} with epoch ${before.epoch}, to hand it over to ${to ?? 'the best other replica'}.`,
   );
   try {
-    return await follow(options, id, { from: leader.name, epoch: epochOf(node) });
+    return await follow(options, watched.nodes, id, before);
   } catch (error) {
     await withdraw(options, id);
     throw error;
   }
 }
 
+async function watchNode({ client, clock, random, zone, signal }: HandOverOptions) {
+  const nodes = createInformer<Node>({
+    client,
+    resource: NODES,
+    selection: { fieldSelector: `metadata.name=${zone.nodeName}` },
+    clock,
+    random,
+    metrics: apiMetrics(new Registry()),
+    log: silentLogger,
+  });
+  const life = new AbortController();
+  const running = nodes.run(life.signal);
+  await nodes.synced(signal);
+  return {
+    nodes,
+    async [Symbol.asyncDispose]() {
+      life.abort();
+      await running;
+    },
+  };
+}
+
 /** The leader, when nothing that can be seen from here speaks against it. */
-function checked({ zone, to, set }: HandOverOptions, replicas: readonly ReplicaView[]): ReplicaView {
+function checked(
+  { zone, to, set }: HandOverOptions,
+  replicas: readonly ReplicaView[],
+  node: Node | undefined,
+): ReplicaView {
   const alive = replicas.filter((replica) => replica.alive);
   const names = alive.map(({ name }) => name).join(', ');
   if (alive.length === 0) throw failure(`no replica of set ${set} is alive`);
-  const leader = alive.find(({ zones }) => zones.includes(zone.name));
+  // One that has only just begun to lead has not told of it on its own Lease yet.
+  const claimed = node?.metadata?.annotations?.[LEADER_ANNOTATION];
+  const leader = alive.find(({ zones }) => zones.includes(zone.name)) ?? alive.find(({ holder }) => holder === claimed);
   if (leader === undefined)
     throw failure(`nobody leads zone ${zone.name} now, so nobody can hand it over; alive are: ${names}`);
   if (to === undefined || to === leader.name) return leader;
@@ -103,38 +137,58 @@ function checked({ zone, to, set }: HandOverOptions, replicas: readonly ReplicaV
   return leader;
 }
 
-async function follow(
-  options: HandOverOptions,
+function follow(
+  { clock, zone, say, signal }: HandOverOptions,
+  nodes: Informer<Node>,
   id: string,
   before: { readonly from: string; readonly epoch: number },
 ): Promise<HandedOver> {
-  const { clock, zone, say, signal } = options;
-  const askedAt = clock.monotonic();
+  const { promise, resolve, reject } = Promise.withResolvers<HandedOver>();
   let accepted: { readonly to: string; readonly at: number } | undefined;
-  for (;;) {
-    if (signal.aborted) throw new ZoneletError('Aborted', 'stopped while waiting; the request was withdrawn');
-    const node = await readNode(options);
+  let lastLed = clock.monotonic();
+
+  function look(node: Node): void {
     const now = clock.monotonic();
     const outcome = readOutcome(node, HANDOVER_OUTCOME_ANNOTATION);
-    if (accepted === undefined && outcome?.id === id) {
-      if (outcome.refused !== undefined) throw failure(`refused: ${outcome.refused}`);
-      accepted = { to: outcome.to ?? '', at: now };
-      say(`${before.from} winds its work down for ${accepted.to}.`);
+    if (outcome?.id !== id) {
+      if (accepted === undefined) lastLed = now;
+      return;
     }
-    const leader = parseHolder(node?.metadata?.annotations?.[LEADER_ANNOTATION] ?? '')?.replica;
+    if (outcome.refused !== undefined) {
+      reject(failure(`refused: ${outcome.refused}`));
+      return;
+    }
+    const to = outcome.to ?? '';
+    const leader = parseHolder(node.metadata?.annotations?.[LEADER_ANNOTATION] ?? '')?.replica;
     const epoch = epochOf(node);
-    if (accepted !== undefined && leader !== undefined && (epoch > before.epoch || leader === accepted.to)) {
-      if (leader === accepted.to) return { from: before.from, to: leader, epoch, gapMs: now - accepted.at };
-      throw failure(`${accepted.to} did not take zone ${zone.name}; ${leader} leads it with epoch ${epoch}`);
+    const changed = leader === to || epoch > before.epoch;
+    if (accepted === undefined) {
+      // Where both come at once, it was led until it was last seen to be.
+      accepted = { to, at: changed ? lastLed : now };
+      timer.cancel();
+      timer = clock.setTimer(TAKE_OVER_MS, () =>
+        reject(failure(`nobody has led zone ${zone.name} since ${before.from} gave it up for ${to}`)),
+      );
+      say(`${before.from} winds its work down for ${to}.`);
     }
-    if (accepted === undefined && now - askedAt > ANSWER_MS) {
-      throw failure(`nobody answered within ${ANSWER_MS / 1000} s; the request was withdrawn`);
+    if (leader === to) resolve({ from: before.from, to, epoch, gapMs: now - accepted.at });
+    else if (changed) {
+      reject(failure(`${to} did not take zone ${zone.name}; ${leader ?? 'another'} leads it with epoch ${epoch}`));
     }
-    if (accepted !== undefined && now - accepted.at > TAKE_OVER_MS) {
-      throw failure(`nobody has led zone ${zone.name} since ${before.from} gave it up for ${accepted.to}`);
-    }
-    await sleep(clock, LOOK_EVERY_MS, signal);
   }
+
+  let timer = clock.setTimer(ANSWER_MS, () =>
+    reject(failure(`nobody answered within ${ANSWER_MS / 1000} s; the request was withdrawn`)),
+  );
+  const stopped = (): void => reject(new ZoneletError('Aborted', 'stopped while waiting; the request was withdrawn'));
+  signal.addEventListener('abort', stopped, { once: true });
+  if (signal.aborted) stopped();
+  const unsubscribe = nodes.subscribe({ added: look, updated: (_, node) => look(node) });
+  return promise.finally(() => {
+    timer.cancel();
+    unsubscribe();
+    signal.removeEventListener('abort', stopped);
+  });
 }
 
 /** A request that nobody waits for any more is not to be carried out later. One that is answered stands there no longer. */
