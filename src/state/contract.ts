@@ -53,6 +53,8 @@ export interface StateStore {
    * term is lost (`Term.lose`), now or whenever it is found out.
    */
   begin(term: Term): Promise<TermState>;
+  /** The zone is taken away, after its last term state was disposed: so is what is kept of it, if the store is there. Never throws. */
+  clear(term: Term): Promise<void>;
 }
 
 /**

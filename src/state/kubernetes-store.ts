@@ -14,6 +14,8 @@ export const RECORD_ANNOTATION = 'zonelet.dev/record';
 export const kubernetesStateStore: StateStore & TermState = {
   run: aborted,
   begin: async () => kubernetesStateStore,
+  // The records went with the pods.
+  async clear() {},
   read(pod) {
     const text = pod.metadata?.annotations?.[RECORD_ANNOTATION];
     return text === undefined ? undefined : decodeRecord(text);

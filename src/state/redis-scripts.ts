@@ -57,6 +57,12 @@ end`;
 
 export const CLAIM = redisScript('state-claim', `${FENCE}\nreturn {'OK', id, seq, fresh}`);
 
+/** Takes everything of the zone away. */
+export const CLEAR = redisScript(
+  'state-clear',
+  `${FENCE}\nredis.call('DEL', KEYS[1], KEYS[2])\nreturn {'OK', id, seq, fresh}`,
+);
+
 /** More ARGV: then kind, UID and JSON of each change. */
 export const WRITE = redisScript(
   'state-write',
@@ -170,7 +176,19 @@ export async function write(
 ): Promise<Written | FencedOff | Foreign> {
   const args = [epoch, holder, id, ...changes.flatMap(({ kind, uid, json }) => [kind, uid, json])];
   const script = changes.length === 0 ? CLAIM : WRITE;
-  const answer = await server.eval(script, [keys.pods, keys.gone], args, options);
+  return outcome(await server.eval(script, [keys.pods, keys.gone], args, options));
+}
+
+export async function clear(
+  server: RedisServer,
+  keys: ZoneKeys,
+  { epoch, holder, id }: Fence,
+  options: EvalOptions,
+): Promise<Written | FencedOff | Foreign> {
+  return outcome(await server.eval(CLEAR, [keys.pods, keys.gone], [epoch, holder, id], options));
+}
+
+function outcome(answer: unknown): Written | FencedOff | Foreign {
   const [word, first, second, fresh, full = 0, ...buried] = answer as [
     string,
     string,

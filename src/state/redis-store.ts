@@ -7,18 +7,21 @@ import type { Term } from '../election/term.ts';
 import { messageOf } from '../errors.ts';
 import type { StateStore, TermState } from './contract.ts';
 import { readNews } from './redis-copy.ts';
-import { createSharedState, type RedisStateOptions, reasonOf } from './redis-shared.ts';
+import { clear as clearAll } from './redis-scripts.ts';
+import { createSharedState, describeForeign, type RedisStateOptions, reasonOf } from './redis-shared.ts';
 import { createTermState } from './redis-term.ts';
 
 /** A page is small; a server that does not answer in this time is asked again later. */
 const SCAN_TIMEOUT_MS = 1_000;
+/** Nobody waits for it but an operator. */
+const CLEAR_TIMEOUT_MS = 2_000;
 /** Before a scan that failed is tried again, unless the server's return is noticed before. */
 const RETRY_MS = 1_000;
 /** As long as somebody has to clear away what does not belong there. */
 const FOREIGN_RETRY_MS = 10_000;
 
 export function createRedisStateStore(options: RedisStateOptions): StateStore {
-  const { server, keys, zone, clock, metrics } = options;
+  const { server, keys, zone, clock, random, metrics, log } = options;
   const shared = createSharedState(options);
   const { copy, tell } = shared;
   /** Aborts when this replica begins to lead: what the standby was reading is not for the leader's copy. */
@@ -86,5 +89,19 @@ export function createRedisStateStore(options: RedisStateOptions): StateStore {
     });
   }
 
-  return { run, begin };
+  async function clear(term: Term): Promise<void> {
+    const fence = { epoch: term.epoch, holder: term.holder, id: random.uuid() };
+    const limits = { signal: term.signal, timeoutMs: Math.min(CLEAR_TIMEOUT_MS, term.remainingMs()) };
+    try {
+      if (!term.mayAct()) return;
+      const answer = await clearAll(server, keys, fence, limits);
+      if (answer.kind === 'ok') log.info({ server: server.name }, 'took the pod state of the zone away');
+      else if (answer.kind === 'foreign') tell(...describeForeign(answer));
+    } catch (error) {
+      const left = [keys.pods, keys.gone];
+      log.warn({ server: server.name, left, error: messageOf(error) }, 'the pod state of the zone is left behind');
+    }
+  }
+
+  return { run, begin, clear };
 }

@@ -301,7 +301,9 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
     tellEnd(term, self, (type, reason, message) => events.record(eventNode, type, reason, message));
   }
   const request = await accepting;
-  if (request !== undefined && (await removeZone(removal, request))) options.campaign.withdraw();
+  if (request === undefined || !(await removeZone(removal, request))) return;
+  await options.state.clear(term);
+  options.campaign.withdraw();
 }
 
 /** Why the term is over, as the term itself says. */

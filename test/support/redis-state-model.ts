@@ -50,6 +50,14 @@ export const stateRedisPrograms: Readonly<Record<string, RedisProgram>> = {
     return answer ?? ['OK', id, seq, fresh];
   },
 
+  'state-clear'(data, [pods = '', gone = ''], args) {
+    const { answer, id, seq, fresh } = fence(data, pods, gone, args);
+    if (answer !== undefined) return answer;
+    data.delete(pods);
+    data.delete(gone);
+    return ['OK', id, seq, fresh];
+  },
+
   'state-write'(data, [pods = '', gone = ''], args) {
     const fenced = fence(data, pods, gone, args);
     if (fenced.answer !== undefined) return fenced.answer;

@@ -1,18 +1,28 @@
 /** The connection, on a real Redis server: what it does when the server is away, frozen, or answers with an error. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '../../../src/clock.ts';
+import { selfSigned } from '../../../src/kubelet/self-signed.ts';
 import type { Logger } from '../../../src/log.ts';
 import { createMetrics } from '../../../src/metrics/metrics.ts';
 import { parseRedisUrl } from '../../../src/redis/address.ts';
 import { connectRedis, type RedisConnection, type RedisConnectionOptions } from '../../../src/redis/connection.ts';
 import { redisScript } from '../../../src/redis/server.ts';
-import { hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
+import { freePort, hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
 
 const SET = redisScript('set', "return redis.call('SET', KEYS[1], ARGV[1])");
 const ADD = redisScript('add', "return redis.call('INCRBY', KEYS[1], ARGV[1])");
 const GET = redisScript('get', "return redis.call('GET', KEYS[1])");
 const SAY = redisScript('say', "return redis.call('PUBLISH', ARGV[1], ARGV[2])");
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'zonelet-redis-test-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
 
 let cleanup = new AsyncDisposableStack();
 afterEach(async () => {
@@ -152,7 +162,54 @@ describe.skipIf(!hasRedisServer)('on a real server', () => {
     expect(told).toMatchObject({ code: 'Unauthorized', reason: 'WRONGPASS' });
     const right = await connect(real.url, { credentials: { password: 'right-secret' } });
     expect(await right.eval(GET, ['k'], [])).toBe(null);
+    const passwordFile = join(folder, 'password');
+    await writeFile(passwordFile, 'wrong-secret\n');
+    const rotating = await connect(real.url, { credentials: { passwordFile } });
+    expect(await failure(rotating.eval(GET, ['k'], []))).toMatchObject({ reason: 'WRONGPASS' });
+    await writeFile(passwordFile, 'right-secret\n');
+    await until(rotating, 'up');
+    expect(await rotating.eval(GET, ['k'], [])).toBe(null);
     expect(JSON.stringify([told, lines])).not.toMatch(/right-secret|wrong-secret/);
+  });
+
+  test('an ACL user needs only what the page says, and what it lacks is told', async () => {
+    const real = await server();
+    const may = ['+ping', '+eval', '+evalsha', '+publish', '+subscribe', '+unsubscribe', '+get', '~zonelet:*'];
+    real.command('ACL', 'SETUSER', 'zonelet', 'on', '>secret', ...may, '&zonelet:*');
+    const redis = await connect(real.url, { credentials: { username: 'zonelet', password: 'secret' } });
+    expect(await redis.eval(GET, ['zonelet:k'], [])).toBe(null);
+    await until(redis, 'up');
+    expect(await failure(redis.eval(GET, ['other'], []))).toMatchObject({ code: 'Forbidden', reason: 'NOPERM' });
+  });
+
+  test('TLS: a server of the right CA is talked to, any other is not', async () => {
+    const validity = { notBeforeMs: Date.now() - 60_000, notAfterMs: Date.now() + 3_600_000 };
+    const made = await selfSigned({
+      commonName: 'redis',
+      dnsNames: ['localhost'],
+      addresses: ['127.0.0.1'],
+      ...validity,
+    });
+    const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')];
+    await writeFile(certFile, made.certificate);
+    await writeFile(keyFile, made.key);
+    const tlsPort = await freePort();
+    const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile];
+    await server({ args: ['--tls-port', `${tlsPort}`, '--tls-auth-clients', 'no', ...files] });
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const good = await connect(`rediss://${host}:${tlsPort}`, { tls: { caFile: certFile } });
+      expect(await good.eval(SET, ['k'], ['v'])).toBe('OK');
+    }
+    const stranger = await connect(`rediss://127.0.0.1:${tlsPort}`);
+    const told = await failure(stranger.eval(GET, ['k'], []));
+    expect(told).toMatchObject({ code: 'Unavailable', reason: 'UNREACHABLE' });
+    expect(told.message).toContain('self-signed certificate');
+    await expect(connect('rediss://127.0.0.1:1', { tls: { caFile: join(folder, 'none') } })).rejects.toThrow(
+      /cannot be read/,
+    );
+    await expect(connect('rediss://127.0.0.1:1', { tls: { certFile, keyFile: certFile } })).rejects.toThrow(
+      /redis.tls: the files cannot be used/,
+    );
   });
 
   test.each([

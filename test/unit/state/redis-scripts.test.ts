@@ -6,7 +6,15 @@ import { createMetrics } from '../../../src/metrics/metrics.ts';
 import { parseRedisUrl, type RedisAddress } from '../../../src/redis/address.ts';
 import { connectRedis } from '../../../src/redis/connection.ts';
 import type { RedisServer } from '../../../src/redis/server.ts';
-import { type Change, type Fence, MAX_RECORDS, scan, write, zoneKeys } from '../../../src/state/redis-scripts.ts';
+import {
+  type Change,
+  clear,
+  type Fence,
+  MAX_RECORDS,
+  scan,
+  write,
+  zoneKeys,
+} from '../../../src/state/redis-scripts.ts';
 import { createRedisModel } from '../../support/redis-model.ts';
 import { hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
 import { stateRedisPrograms } from '../../support/redis-state-model.ts';
@@ -112,6 +120,15 @@ describe.each(Object.entries(STANDS))('%s', (name, stand) => {
     expect(page.kind === 'ok' && page.entries.includes('u1')).toBe(false);
     expect(page.kind === 'ok' && page.entries.includes('u2')).toBe(true);
     expect(await put(server, SECOND, set('u1'))).toMatchObject({ full: 0, buried: [] });
+  });
+
+  on('all of it is taken away by the leader, and by nobody stale', async () => {
+    const { server } = await stand();
+    await put(server, SECOND, set('u1'), bury('u2'));
+    expect(await clear(server, KEYS, FIRST, {})).toMatchObject({ kind: 'fenced' });
+    expect(await clear(server, KEYS, SECOND, {})).toMatchObject({ kind: 'ok' });
+    expect(await scan(server, KEYS, {})).toMatchObject({ id: '', entries: [] });
+    expect(await put(server, FIRST, intend('u2'))).toMatchObject({ fresh: true, buried: [] });
   });
 
   on('a store that was emptied is another one', async () => {

@@ -309,6 +309,20 @@ test('what neither API nor backend knows goes away; what is not known of the oth
   await state[Symbol.asyncDispose]();
 });
 
+test('the state of a zone that is taken away goes with it; where Redis is away it is said what is left', async () => {
+  const play = stage();
+  const one = await play.replica();
+  const { term, state } = await one.begin(1);
+  state.keep(pod('u1'), record(1, 'h1'));
+  await state[Symbol.asyncDispose]();
+  play.model.stop();
+  await one.store.clear(term);
+  expect(one.logged.at(-1)).toContain(`"left":["${KEYS.pods}","${KEYS.gone}"]`);
+  play.model.start();
+  await one.store.clear(term);
+  expect(play.stored().size + play.buried().length).toBe(0);
+});
+
 test('a lost reply does no harm: what may have been written is written again', async () => {
   const play = stage();
   let losing = 0;
