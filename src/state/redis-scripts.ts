@@ -26,7 +26,7 @@ export function zoneKeys(prefix: string, owner: string, zone: string): ZoneKeys 
 const VERSION = '1';
 /** As many pods as no zone should have: an accident must not fill somebody's Redis. */
 export const MAX_RECORDS = 20_000;
-const MAX_GONE = 20_000;
+export const MAX_GONE = 20_000;
 /** A create that was sent before and arrives later than this does not exist. */
 const GONE_TTL_MS = 24 * 3_600_000;
 const PAGE = 500;

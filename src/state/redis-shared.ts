@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import type { StateMetrics } from '../metrics/state.ts';
 import { RedisError } from '../redis/errors.ts';
 import type { RedisServer } from '../redis/server.ts';
-import { readStored, ZoneCopy } from './redis-copy.ts';
+import { readStored, type Snapshot, ZoneCopy } from './redis-copy.ts';
 import { type Foreign, isLast, scan, type ZoneKeys } from './redis-scripts.ts';
 
 export interface RedisStateOptions {
@@ -24,8 +24,11 @@ export type ScanOutcome = 'ok' | 'gap' | 'foreign';
 
 export interface SharedState extends RedisStateOptions {
   readonly copy: ZoneCopy;
-  /** Scans the whole store into the copy. Throws `RedisError`; a refusal is told and returned. */
-  scanAll(signal: AbortSignal, timeoutMs: number): Promise<ScanOutcome>;
+  /**
+   * Scans the whole store, a page in `timeoutMs`, and hands what was found to `take`, which puts it into the copy. Throws
+   * `RedisError`; what is not ours is told and returned.
+   */
+  scanAll(signal: AbortSignal, timeoutMs: number, take: (found: Snapshot) => boolean): Promise<ScanOutcome>;
   /** The store cannot be used, for this reason, or can be again: said once. */
   tell(trouble: string | undefined, reason?: string): void;
 }
@@ -50,7 +53,11 @@ export function createSharedState(options: RedisStateOptions): SharedState {
       );
   }
 
-  async function scanAll(signal: AbortSignal, timeoutMs: number): Promise<ScanOutcome> {
+  async function scanAll(
+    signal: AbortSignal,
+    timeoutMs: number,
+    take: (found: Snapshot) => boolean,
+  ): Promise<ScanOutcome> {
     const entries = new Map<string, NonNullable<ReturnType<typeof readStored>>>();
     copy.beginScan();
     try {
@@ -65,7 +72,7 @@ export function createSharedState(options: RedisStateOptions): SharedState {
         // Emptied while it was read: what was gathered is of another life.
         if (page.id !== id) {
           copy.abandonScan();
-          return await scanAll(signal, timeoutMs);
+          return await scanAll(signal, timeoutMs, take);
         }
         for (let i = 0; i + 1 < page.entries.length; i += 2) {
           const [uid = '', text = ''] = page.entries.slice(i, i + 2);
@@ -75,7 +82,7 @@ export function createSharedState(options: RedisStateOptions): SharedState {
         if (isLast(page)) break;
         page = await scan(server, keys, { signal, timeoutMs }, page.cursor);
       }
-      const outcome = copy.endScan({ id, seq, entries }) ? 'ok' : 'gap';
+      const outcome = take({ id, seq, entries }) ? 'ok' : 'gap';
       metrics.records.set({ zone }, copy.records.size);
       return outcome;
     } catch (error) {

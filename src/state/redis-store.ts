@@ -57,7 +57,7 @@ export function createRedisStateStore(options: RedisStateOptions): StateStore {
         if (!standby.signal.aborted && isStale) {
           const following = AbortSignal.any([signal, standby.signal]);
           try {
-            const scanning = shared.scanAll(following, SCAN_TIMEOUT_MS);
+            const scanning = shared.scanAll(following, SCAN_TIMEOUT_MS, (found) => copy.endScan(found));
             reading = scanning;
             const outcome = await scanning;
             isStale = outcome !== 'ok';

@@ -7,7 +7,7 @@ import type { Term } from '../election/term.ts';
 import { messageOf } from '../errors.ts';
 import type { PodRecord, TermState } from './contract.ts';
 import { encodeRecord, sameRecord } from './record.ts';
-import { type Change, MAX_RECORDS, type Written, write } from './redis-scripts.ts';
+import { type Change, MAX_GONE, MAX_RECORDS, type Written, write } from './redis-scripts.ts';
 import { describeForeign, reasonOf, type SharedState } from './redis-shared.ts';
 
 /** What a take-over waits for a store that does not answer, and a create for its intent. */
@@ -50,7 +50,6 @@ export async function createTermState(
   let isClosing = false;
   /** The store has this term's fence, and the copy all that is in it. */
   let isCurrent = false;
-  let answers = false;
   let wasFull = false;
 
   if (term.signal.aborted) stop();
@@ -67,6 +66,18 @@ export async function createTermState(
     wake.abort();
   }
 
+  function drop(uid: string): void {
+    if (!records.delete(uid)) return;
+    if (isCurrent) {
+      change(uid, 'drop');
+      return;
+    }
+    // While the store is away this is not remembered, or it would grow with every pod: what is still there then goes with
+    // the next complete list.
+    pending.delete(uid);
+    own.delete(uid);
+  }
+
   /** One at a time: the numbers of the writes are counted. */
   async function exchange(timeoutMs: number): Promise<Outcome> {
     if (!term.mayAct() || signal.aborted) return 'away';
@@ -77,7 +88,6 @@ export async function createTermState(
       const answer = await write(server, keys, { epoch: term.epoch, holder: term.holder, id }, batch, limits);
       metrics.writes.inc({ zone });
       metrics.duration.observe({ zone }, (clock.monotonic() - sentAt) / 1000);
-      answers = true;
       if (answer.kind === 'ok') {
         settle(batch, answer);
         if (await catchUp(batch, answer, timeoutMs)) return 'taken';
@@ -97,7 +107,6 @@ export async function createTermState(
     } catch (error) {
       putBack(batch);
       isCurrent = false;
-      answers = false;
       release();
       if (!signal.aborted) shared.tell(messageOf(error), reasonOf(error));
       return 'away';
@@ -136,12 +145,11 @@ export async function createTermState(
     return true;
   }
 
-  /** What predecessors wrote; of what this term kept itself its own stands, and is written again. */
+  /** What predecessors wrote; of what this term kept itself, also meanwhile, its own stands and is written again. */
   async function readAll(timeoutMs: number): Promise<boolean> {
-    const mine = new Map([...own, ...pending.keys()].map((uid) => [uid, records.get(uid)]));
-    try {
-      return (await shared.scanAll(signal, timeoutMs)) !== 'foreign';
-    } finally {
+    const outcome = await shared.scanAll(signal, timeoutMs, (found) => {
+      const mine = new Map([...own, ...pending.keys()].map((uid) => [uid, records.get(uid)]));
+      copy.endScan(found);
       for (const [uid, record] of mine) {
         const theirs = records.get(uid);
         if (record === undefined) {
@@ -149,9 +157,11 @@ export async function createTermState(
           continue;
         }
         records.set(uid, record);
-        if (theirs === undefined || !sameRecord(theirs, record)) pending.set(uid, 'set');
+        if (theirs === undefined || !sameRecord(theirs, record)) pending.set(uid, pending.get(uid) ?? 'set');
       }
-    }
+      return true;
+    });
+    return outcome === 'ok';
   }
 
   function take(): Change[] {
@@ -201,8 +211,11 @@ export async function createTermState(
     }
   }
 
-  await exchange(PATIENCE_MS);
-  const running = run();
+  const first = exchange(WRITE_TIMEOUT_MS);
+  const running = first.then(run);
+  const patience = new AbortController();
+  await Promise.race([first, sleep(clock, PATIENCE_MS, patience.signal)]);
+  patience.abort();
 
   return {
     read: (pod) => records.get(pod.metadata?.uid ?? ''),
@@ -222,7 +235,7 @@ export async function createTermState(
         records.set(uid, record);
       }
       change(uid, 'intend');
-      if (!answers || signal.aborted) return 'go';
+      if (!isCurrent || signal.aborted) return 'go';
       const outcome = Promise.withResolvers<'go' | 'gone'>();
       waiting.set(uid, outcome.resolve);
       const limit = new AbortController();
@@ -236,10 +249,12 @@ export async function createTermState(
     },
     bury(uid) {
       burials.add(uid);
+      const [oldest = ''] = burials;
+      if (burials.size > MAX_GONE) burials.delete(oldest);
       wake.abort();
     },
     forget(uid) {
-      if (records.delete(uid)) change(uid, 'drop');
+      drop(uid);
     },
     complete(known) {
       const uids = new Set<string>();
@@ -251,9 +266,7 @@ export async function createTermState(
         change(uid, 'set');
       }
       for (const uid of [...records.keys()]) {
-        if (uids.has(uid)) continue;
-        records.delete(uid);
-        change(uid, 'drop');
+        if (!uids.has(uid)) drop(uid);
       }
       metrics.records.set({ zone }, records.size);
     },

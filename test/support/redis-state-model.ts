@@ -1,9 +1,8 @@
 /** The scripts of the pod state (`src/state/redis-scripts.ts`), done to the model's data. */
-import { MAX_RECORDS } from '../../src/state/redis-scripts.ts';
+import { MAX_GONE, MAX_RECORDS } from '../../src/state/redis-scripts.ts';
 import type { ModelDatabase, RedisProgram } from './redis-model.ts';
 
 const GONE_TTL_MS = 24 * 3_600_000;
-const GONE_MAX = 20_000;
 const PAGE = 500;
 const OWN_FIELDS = 5;
 
@@ -80,7 +79,7 @@ export const stateRedisPrograms: Readonly<Record<string, RedisProgram>> = {
       } else if (hash.delete(uid)) told.push(uid);
     }
     for (const [uid, at] of scores) if (at <= data.now() - GONE_TTL_MS) scores.delete(uid);
-    for (const uid of [...scores.keys()].slice(0, Math.max(0, scores.size - GONE_MAX))) scores.delete(uid);
+    for (const uid of [...scores.keys()].slice(0, Math.max(0, scores.size - MAX_GONE))) scores.delete(uid);
     hash.set('#seq', String(seq));
     data.publish(pods, [`${fenced.id} ${seq}`, ...told].join('\n'));
     return ['OK', fenced.id, seq, fenced.fresh, full, ...refused];

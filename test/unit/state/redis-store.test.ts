@@ -172,6 +172,57 @@ test('a server that does not answer costs a take-over a quarter of a second, and
   await state[Symbol.asyncDispose]();
 });
 
+test('what is kept while the store is still being read stands, and so does what is read', async () => {
+  const play = stage();
+  const first = await (await play.replica()).begin(1);
+  for (let i = 0; i < 1200; i++) first.state.keep(pod(`u${i}`), record(1, `h${i}`));
+  await play.clock.advance(10);
+  first.term.lost.abort();
+  await first.state[Symbol.asyncDispose]();
+  // Three pages, each 200 ms.
+  const two = await play.replica({ latencyMs: () => 100 });
+  const beginning = two.begin(2);
+  await play.clock.advance(250);
+  const { state } = await beginning;
+  state.keep(pod('u1'), record(2, 'new'));
+  state.keep(pod('mine'), record(2, 'mine'));
+  await play.clock.advance(5_000);
+  expect(['u0', 'u1', 'u2', 'mine', 'u1199'].map((uid) => state.read(pod(uid))?.handle)).toEqual([
+    'h0',
+    'new',
+    'h2',
+    'mine',
+    'h1199',
+  ]);
+  expect(play.stored().get('u1')).toContain('"new"');
+  expect(play.stored().has('mine')).toBe(true);
+  expect(play.stored().size).toBe(5 + 1201);
+  await play.clock.advance(0);
+  const ending = state[Symbol.asyncDispose]();
+  await play.clock.advance(200);
+  await ending;
+});
+
+test('a store that is away for long does not make the leader remember every pod that there was', async () => {
+  const play = stage();
+  play.model.stop();
+  const one = await play.replica();
+  const { state } = await one.begin(1);
+  for (let i = 0; i < 30_000; i++) {
+    state.keep(pod(`u${i}`), record(1, `h${i}`));
+    state.bury(`u${i}`);
+    state.forget(`u${i}`);
+  }
+  state.keep(pod('alive'), record(1, 'h'));
+  play.model.start();
+  await play.clock.advance(10_000);
+  expect([...play.stored().keys()].filter((uid) => !uid.startsWith('#'))).toEqual(['alive']);
+  expect(play.buried()).toHaveLength(20_000);
+  // The latest of them.
+  expect(await state.intend('u29999')).toBe('gone');
+  await state[Symbol.asyncDispose]();
+});
+
 test('what was kept last is written at the end of a term, unless that takes long', async () => {
   const play = stage();
   let isFrozen = false;
