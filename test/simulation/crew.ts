@@ -6,15 +6,15 @@ import type { Done, Job } from './worker.ts';
 export interface CrewOptions {
   /** @defaultValue one for each core */
   readonly workers?: number;
-  /** Environment of the workers, beyond this process's own. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** Name of a deliberate fault in the product (`mutations.ts`). @defaultValue the product as it is */
+  readonly mutation?: string;
 }
 
 /** Has every job done; `each` is told of them in the order in which they end, and may say that it has seen enough. */
 export async function workOff(
   jobs: Iterable<Job>,
   each: (done: Done) => boolean,
-  { workers = availableParallelism(), env = {} }: CrewOptions = {},
+  { workers = availableParallelism(), mutation }: CrewOptions = {},
 ): Promise<void> {
   const left = jobs[Symbol.iterator]();
   let enough = false;
@@ -22,9 +22,13 @@ export async function workOff(
   const run = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const child = fork(`${import.meta.dirname}/worker.ts`, {
-        env: { ...process.env, ...env },
+        env: { ...process.env, ...(mutation === undefined ? {} : { SIMULATION_MUTATION: mutation }) },
         // A world's garbage is short-lived, and errors are thrown by the thousand: a quarter of the time.
-        execArgv: ['--max-semi-space-size=64', '--stack-trace-limit=0'],
+        execArgv: [
+          '--max-semi-space-size=64',
+          '--stack-trace-limit=0',
+          ...(mutation === undefined ? [] : ['--import', `${import.meta.dirname}/mutate.ts`]),
+        ],
       });
       crew.push(child);
       const next = (): void => {

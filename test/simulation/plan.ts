@@ -160,10 +160,13 @@ function faults(d: Dice, place: Place, untilMs: number): Fault[] {
   // Each seed knows some kinds only: what all of them together drown is seen when few are at work.
   const kinds = KINDS.filter(() => d.chance(0.4));
   if (kinds.length === 0) return [];
-  const everyMs = d.pick([3_000, 6_000, 12_000]);
+  const everyMs = d.pick([1_500, 4_000, 10_000]);
+  // What goes wrong together is worse than what goes wrong here and there.
+  const victim = { replica: d.between(0, place.replicas - 1), zone: d.between(0, place.zones - 1) };
+  const spite = d.pick([0, 0.5, 0.9]);
   const steps: Fault[] = [];
   for (let at = FIRST_MS * d.next(); at < untilMs; at += everyMs * (0.2 + 1.6 * d.next())) {
-    const fault = drawFault(d, d.pick(kinds), place);
+    const fault = drawFault(d, d.pick(kinds), place, d.chance(spite) ? victim : undefined);
     const longest = fault.kind === 'backend lies' ? 20_000 : d.pick([1_000, 5_000, 15_000, 40_000]);
     const forMs = Math.min(longest * (0.1 + 0.9 * d.next()), untilMs - at);
     steps.push({ id: 0, at, what: 'fault', forMs, fault });
@@ -171,10 +174,15 @@ function faults(d: Dice, place: Place, untilMs: number): Fault[] {
   return steps;
 }
 
-function drawFault(d: Dice, kind: FaultKind, { replicas, zones }: Place): Fault['fault'] {
-  const replica = d.between(0, replicas - 1);
-  const zone = d.between(0, zones - 1);
-  const from = d.chance(0.6) ? 'api' : `zone-${zone}`;
+function drawFault(
+  d: Dice,
+  kind: FaultKind,
+  { replicas, zones }: Place,
+  victim: { readonly replica: number; readonly zone: number } | undefined,
+): Fault['fault'] {
+  const replica = victim?.replica ?? d.between(0, replicas - 1);
+  const zone = victim?.zone ?? d.between(0, zones - 1);
+  const from = d.chance(0.5) ? 'api' : `zone-${zone}`;
   const direction = d.pick(['up', 'down'] as const);
   switch (kind) {
     case 'cut':
@@ -235,7 +243,7 @@ function deeds(d: Dice, { zones }: Place, untilMs: number): Deed[] {
   }
   for (let i = 0; i < SETS; i++)
     add(3_000 * d.next(), { kind: 'create replica set', name: `set-${i}`, replicas: d.between(0, 4) });
-  const everyMs = d.pick([2_000, 4_000, 10_000]);
+  const everyMs = d.pick([800, 2_500, 8_000]);
   for (let at = FIRST_MS * d.next(); at < untilMs; at += everyMs * (0.2 + 1.6 * d.next())) {
     const name = `pod-${d.between(0, PODS - 1)}`;
     const roll = d.next();

@@ -4,15 +4,29 @@ import { oneLeader } from './checkers/i1-one-leader.ts';
 import { oneInstance } from './checkers/i2-one-instance.ts';
 import { noWayBack } from './checkers/i3-no-way-back.ts';
 import { noRashDeletion } from './checkers/i4-no-rash-deletion.ts';
+import { convergence } from './checkers/i5-convergence.ts';
+import { boundedWork } from './checkers/i6-bounded-work.ts';
+import { nodeReady } from './checkers/i7-node-ready.ts';
+import { trueCache } from './checkers/i8-true-cache.ts';
+import { ledInTime } from './checkers/i9-led-in-time.ts';
+import { noSecret } from './checkers/i10-no-secret.ts';
+import { atHome } from './checkers/i11-at-home.ts';
 import { EndlessWork } from './model/scheduler.ts';
 import type { Plan } from './plan.ts';
 import { createWorld, play } from './world.ts';
 
-const CHECKERS: Readonly<Partial<Record<Invariant, CreateChecker>>> = {
+const CHECKERS: Readonly<Record<Invariant, CreateChecker>> = {
   I1: oneLeader,
   I2: oneInstance,
   I3: noWayBack,
   I4: noRashDeletion,
+  I5: convergence,
+  I6: boundedWork,
+  I7: nodeReady,
+  I8: trueCache,
+  I9: ledInTime,
+  I10: noSecret,
+  I11: atHome,
 };
 
 export interface Violation {
@@ -57,7 +71,7 @@ export async function runSeed(plan: Plan, keepLines = false): Promise<SeedResult
     if (!(error instanceof EndlessWork)) throw error;
     reporter('I6')(error.message);
   }
-  if (violation === undefined) for (const checker of checkers) checker.atEnd?.();
+  if (violation === undefined) for (const checker of checkers) await checker.atEnd?.();
   return {
     seed: plan.seed,
     ms: scheduler.now,

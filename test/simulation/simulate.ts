@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { workOff } from './crew.ts';
+import { MUTATIONS } from './mutations.ts';
 import type { Done, Job } from './worker.ts';
 
 const USAGE = `npm run simulate -- [--seeds N] [--seed S] [--minutes M] [--steps A,B,...] [--workers W] [--trace] [--json]
@@ -15,6 +16,9 @@ const USAGE = `npm run simulate -- [--seeds N] [--seed S] [--minutes M] [--steps
   --steps ...  only these steps of the seed's plan, as a story names them
   --workers W  processes; one for each core by default
   --trace      the whole trace of one seed, on stdout
+  --mutations  instead, put one deliberate fault after the other into the product and count the seeds that it
+               takes to be found, up to --seeds (1000 by default)
+  --mutation N only this one, by its number
   --json       the last line of stdout is {seeds, hours, violations, traceHash}
 `;
 
@@ -34,6 +38,8 @@ async function main(): Promise<number> {
       steps: { type: 'string' },
       workers: { type: 'string' },
       trace: { type: 'boolean', default: false },
+      mutations: { type: 'boolean', default: false },
+      mutation: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -50,6 +56,13 @@ async function main(): Promise<number> {
     ?.split(',')
     .filter((id) => id !== '')
     .map(Number);
+  const tell = (text: string): void => void process.stderr.write(`${text}\n`);
+  if (values.mutations || values.mutation !== undefined) {
+    const only = whole(values.mutation, 'mutation');
+    const undetected = await findMutations(whole(values.seeds, 'seeds') ?? 1000, only, workers, tell);
+    if (values.json) process.stdout.write(`${JSON.stringify({ undetected })}\n`);
+    return undetected.length === 0 ? 0 : 1;
+  }
   const begun = performance.now();
   const hashes: { seed: number; hash: string }[] = [];
   let violations = 0;
@@ -58,7 +71,6 @@ async function main(): Promise<number> {
     { length: count },
     (_, i): Job => ({ seed: (first ?? 1) + i, minutes, steps, shrink: !values.trace, trace: values.trace }),
   );
-  const tell = (text: string): void => void process.stderr.write(`${text}\n`);
   const each = ({ result, story }: Done): boolean => {
     const { seed, violation, traceHash, lines } = result;
     hashes.push({ seed, hash: traceHash });
@@ -97,9 +109,39 @@ async function main(): Promise<number> {
   return violations === 0 ? 0 : 1;
 }
 
+/** The mutations that no seed found. */
+async function findMutations(
+  seeds: number,
+  only: number | undefined,
+  workers: number | undefined,
+  tell: (text: string) => void,
+): Promise<string[]> {
+  const undetected: string[] = [];
+  for (const [index, { name }] of MUTATIONS.entries()) {
+    if (only !== undefined && only !== index + 1) continue;
+    let found: string | undefined;
+    let tried = 0;
+    const jobs = Array.from(
+      { length: seeds },
+      (_, i): Job => ({ seed: i + 1, minutes: undefined, steps: undefined, shrink: false, trace: false }),
+    );
+    const each = ({ result: { seed, violation } }: Done): boolean => {
+      tried++;
+      if (violation !== undefined) found = `seed ${seed}: ${violation.invariant}: ${violation.message}`;
+      return found !== undefined;
+    };
+    await workOff(jobs, each, { mutation: name, ...(workers === undefined ? {} : { workers }) });
+    if (found === undefined) undetected.push(name);
+    tell(
+      `${index + 1}. ${name}: ${found === undefined ? 'NOT FOUND' : 'found'} after ${tried} seeds${found === undefined ? '' : `, ${found}`}`,
+    );
+  }
+  return undetected;
+}
+
 try {
   process.exitCode = await main();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 2;
 }

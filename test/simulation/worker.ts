@@ -38,6 +38,8 @@ async function work(job: Job): Promise<Done> {
   return { result, story: { steps: short.steps.map(({ id }) => id), lines, runs } };
 }
 
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit());
 process.on('message', (job: Job) => {
   work(job).then(
     (done) => process.send?.(done),

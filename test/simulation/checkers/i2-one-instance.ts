@@ -1,19 +1,34 @@
-/** I2: every pod UID has at most one live backend instance, and is created once; none for a UID that was never bound there. */
+/**
+ * I2: every pod UID has at most one live backend instance, and is created once; none for a UID that was never bound there,
+ * nor for one that was gone from the API before the term began that creates it: a leader begins with a consistent read.
+ */
 import type { Pod } from '../../../src/kube/types.ts';
 import type { CreateChecker } from './checker.ts';
 
-export const oneInstance: CreateChecker = ({ zones }, report) => {
+export const oneInstance: CreateChecker = ({ zones, scheduler }, report) => {
+  const goneAt = new Map<string, number>();
+  /** When the backend was claimed with its present epoch. */
+  const claimedAt = new Map<string, { readonly epoch: number; readonly at: number }>();
   const created = new Map<string, string>();
   const bound = new Map<string, string>();
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
   return {
-    write({ collection, object }) {
-      if (collection !== 'pods' || object === undefined) return;
+    write({ collection, object, before }) {
+      if (collection !== 'pods') return;
+      const uid = before?.metadata?.uid;
+      if (uid !== undefined && uid !== object?.metadata?.uid) goneAt.set(uid, scheduler.now);
+      if (object === undefined) return;
       const zone = zoneOfNode.get((object as Pod).spec?.nodeName ?? '');
       if (zone !== undefined) bound.set(object.metadata?.uid ?? '', zone);
     },
-    backend({ zone, uid, outcome }) {
+    backend({ zone, uid, operation, epoch, outcome }) {
+      if (operation === 'claim' && outcome === 'accepted' && epoch > (claimedAt.get(zone)?.epoch ?? 0))
+        claimedAt.set(zone, { epoch, at: scheduler.now });
       if (outcome !== 'created') return;
+      const claim = claimedAt.get(zone);
+      const gone = goneAt.get(uid);
+      if (gone !== undefined && claim?.epoch === epoch && gone < claim.at)
+        report(`${uid} was created in ${zone} in a term that began when it had left the API already`);
       const before = created.get(uid);
       if (before !== undefined) report(`${uid} was created in ${before} and then in ${zone}`);
       created.set(uid, zone);

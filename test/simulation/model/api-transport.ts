@@ -20,10 +20,11 @@ export interface ApiTransportOptions {
 export function createApiTransport(options: ApiTransportOptions): Transport {
   const { server, link, process, scheduler, history, actor } = options;
 
-  function trip(request: ApiRequest, signal: AbortSignal): Promise<CoreResponse> {
+  async function trip(request: ApiRequest, signal: AbortSignal): Promise<CoreResponse> {
+    if (request.signal?.aborted !== true) request.onSend?.();
     const { method, path, timeoutMs, body } = request;
     history.sending({ at: scheduler.now, actor, method, path, body });
-    return roundTrip({
+    return await roundTrip({
       link,
       process,
       scheduler,

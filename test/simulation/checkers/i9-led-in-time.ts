@@ -1,0 +1,62 @@
+/**
+ * I9: failover time stays inside its bound, and no zone stays without a leader while an eligible candidate lives. A zone
+ * counts as led from one renewal of its Lease to the next.
+ */
+import { zoneLeaseName } from '../../../src/election/names.ts';
+import type { Lease } from '../../../src/kube/types.ts';
+import { HealthRecord } from '../model/health-record.ts';
+import { NAMESPACE, SET } from '../place.ts';
+import type { CreateChecker } from './checker.ts';
+
+/** The lease, its news and the claim; a rank for each other replica; a home replica that is waited for; a second try. */
+const LEASE_MS = 6_500;
+const RANK_MS = 500;
+const HOME_FIRST_MS = 2_000;
+const AGAIN_MS = 1_500;
+/** Whoever does things to a Lease or Node by hand is not waited for in the bound. */
+const BY_HAND_MS = 30_000;
+/** Without a leader at the very start: replicas start within 3 s. */
+const FIRST_MS = 12_000;
+
+export const ledInTime: CreateChecker = (world, report) => {
+  const { zones, plan, replicas, scheduler } = world;
+  const health = new HealthRecord(world);
+  const boundMs = LEASE_MS + RANK_MS * replicas.length + HOME_FIRST_MS + AGAIN_MS;
+  const zoneOfLease = new Map(zones.map(({ name }) => [`${NAMESPACE}/${zoneLeaseName(SET, name)}`, name]));
+  const heldAt = new Map<string, number>(zones.map(({ name }) => [name, FIRST_MS - boundMs]));
+  const handAt = new Map<string, number>();
+
+  function check(zone: string, what: string): void {
+    const since = heldAt.get(zone) ?? 0;
+    const fit = health.fitSince(zone);
+    if (fit === undefined || scheduler.now - (handAt.get(zone) ?? Number.NEGATIVE_INFINITY) < BY_HAND_MS) return;
+    const gapMs = scheduler.now - Math.max(since, fit);
+    if (gapMs > boundMs)
+      report(
+        `${zone} ${what} after ${(gapMs / 1000).toFixed(1)} s in which a replica was fit to lead it, more than ${boundMs / 1000} s`,
+      );
+  }
+
+  return {
+    write({ actor, collection, key, object }) {
+      if (actor === 'workload' && collection === 'nodes') {
+        const zone = zones.find(({ nodeName }) => nodeName === key)?.name;
+        if (zone !== undefined) handAt.set(zone, scheduler.now);
+      }
+      const zone = collection === 'leases.coordination.k8s.io' ? zoneOfLease.get(key) : undefined;
+      if (zone === undefined) return;
+      if (actor === 'workload') handAt.set(zone, scheduler.now);
+      if ((object as Lease | undefined)?.spec?.holderIdentity) {
+        check(zone, 'was led again');
+        heldAt.set(zone, scheduler.now);
+      }
+    },
+    atEnd() {
+      for (const { name } of zones) {
+        check(name, 'was without a leader at the end,');
+        const silentMs = plan.lengthMs - (heldAt.get(name) ?? 0);
+        if (silentMs > LEASE_MS) report(`${name} has no leader at the end`);
+      }
+    },
+  };
+};
