@@ -1,5 +1,5 @@
 /** Waiting for a moment or for news, whichever comes first. */
-import { type Clock, sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 
 export interface Bell {
   /** Ends whatever wait is under way. */
@@ -8,19 +8,26 @@ export interface Bell {
   wait(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Rung several times a second for the whole life of a replica: without a signal of its own for each wait. */
 export function createBell(clock: Clock): Bell {
-  let rung = new AbortController();
-  function ring(): void {
-    rung.abort();
-    rung = new AbortController();
-  }
+  const waiting = new Set<() => void>();
   return {
-    ring,
-    async wait(delayMs, signal) {
-      if (signal?.aborted) return;
-      signal?.addEventListener('abort', ring, { once: true });
-      await sleep(clock, delayMs, rung.signal);
-      signal?.removeEventListener('abort', ring);
+    ring() {
+      for (const end of [...waiting]) end();
+    },
+    wait(delayMs, signal) {
+      if (signal?.aborted) return Promise.resolve();
+      return new Promise((resolve) => {
+        const timer = clock.setTimer(delayMs, end);
+        signal?.addEventListener('abort', end, { once: true });
+        waiting.add(end);
+        function end(): void {
+          timer.cancel();
+          signal?.removeEventListener('abort', end);
+          waiting.delete(end);
+          resolve();
+        }
+      });
     },
   };
 }

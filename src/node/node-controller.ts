@@ -3,7 +3,8 @@
  * object itself, which comes back when somebody deletes it. What others wrote on it stays.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Clock, sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { createBell } from '../election/bell.ts';
 import type { Term } from '../election/term.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import type { TermClient } from '../fence/term-client.ts';
@@ -95,11 +96,11 @@ async function keepStatus(
   let node: Node = claimed;
   let written: { status: Node['status']; at: number } | undefined;
   let tainted: NodeHealth['taint'] | undefined;
-  let wake = (): void => {};
+  const bell = createBell(clock);
   let dirty = false;
   const poke = (): void => {
     dirty = true;
-    wake();
+    bell.ring();
   };
   const unsubscribe = [
     options.onNews(poke),
@@ -158,11 +159,7 @@ async function keepStatus(
         log.warn({ node: identity.nodeName, error: messageOf(error) }, 'the Node was not written');
         waitMs = RETRY_MS;
       }
-      if (dirty) continue;
-      const woken = new AbortController();
-      wake = () => woken.abort();
-      await sleep(clock, waitMs, AbortSignal.any([signal, woken.signal]));
-      wake = () => {};
+      if (!dirty) await bell.wait(waitMs, signal);
     }
   } finally {
     for (const remove of unsubscribe) remove();
