@@ -42,7 +42,7 @@ interface Held {
 export function createRedisLock(options: RedisLockOptions): Lock {
   const { quorum, keys, holder, leaseDurationMs, clock, random } = options;
   const { servers, majority } = quorum;
-  const name = `${servers.map((server) => server.name).join(' ')} ${keys.lock}`;
+  const name = keys.lock;
   const everyKey = [keys.lock, keys.epoch, keys.given];
   const values = new WeakMap<LockRecord, string>();
   /** Values without an end, and since when they were seen so. */
@@ -156,7 +156,8 @@ export function createRedisLock(options: RedisLockOptions): Lock {
   /** After a majority has extended it: a server that lost it, by a restart or a flush, gets it again. */
   function mend(lacking: readonly number[], value: string, epoch: number, sentAt: number): void {
     const ttlMs = Math.floor(leaseDurationMs - (clock.monotonic() - sentAt));
-    if (lacking.length === 0 || ttlMs <= 0) return;
+    // It may have been given up meanwhile.
+    if (lacking.length === 0 || ttlMs <= 0 || last?.value !== value) return;
     mending = Promise.allSettled(
       lacking.map(async (index) => {
         await servers[index]?.eval(MEND, [keys.lock, keys.epoch], [value, ttlMs, epoch, MAX_EPOCH]);

@@ -54,7 +54,7 @@ if drawn >= tonumber(ARGV[1]) then return ${RAISED.outrun} end
 redis.call('set', KEYS[2], ARGV[1])
 if held then
   redis.call('del', KEYS[1])
-  redis.call('publish', KEYS[1], 'taken')
+  redis.pcall('publish', KEYS[1], 'taken')
 end
 redis.call('del', KEYS[3])
 return ${RAISED.yes}`,
@@ -98,12 +98,12 @@ export const EXTEND = redisScript(
 return redis.call('pexpire', KEYS[1], ARGV[2])`,
 );
 
-/** redlock's for one key, and tells whoever waits. */
+/** redlock's for one key, and tells whoever waits; a user who may not publish only makes them wait for their next look. */
 export const RELEASE = redisScript(
   'lock-release',
   `if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('del', KEYS[1])
-redis.call('publish', KEYS[1], 'released')
+redis.pcall('publish', KEYS[1], 'released')
 return 1`,
 );
 

@@ -22,11 +22,13 @@ async function ledAnew(play: Play, epochs: readonly number[]): Promise<void> {
 }
 
 describe.runIf(hasRedisServer)('a set that elects by three Redis servers', () => {
-  test('leaders are killed and frozen, servers killed, flushed, and all gone: another leads each time, no pod restarts', async () => {
+  test('leaders are killed and frozen, servers killed, flushed, and all gone: somebody leads again each time, no pod restarts', async () => {
     await using redis = await startRedisServers();
     await using play = await openScenario({
       pods: 9,
       carryEpoch: true,
+      electedBy: 'redis',
+      signs: () => redis.signs,
       settings: () => ({ election: { by: 'redis' }, redis: redis.section }),
     });
     const [first, second, third] = redis.all;
@@ -83,6 +85,15 @@ describe.runIf(hasRedisServer)('a set that elects by three Redis servers', () =>
         return true;
       });
       await first?.kill('SIGKILL');
+      // A replica that starts now has never seen one of them. That is no reason to end.
+      const starting = play.stage.part(frozen);
+      starting.kill('SIGKILL');
+      await starting.exited;
+      play.stage.replaceReplica(frozen);
+      await play.until('it to say why it is not ready', async () => {
+        const { status, text } = await readiness(play, frozen).catch(() => ({ status: 0, text: '' }));
+        return status === 503 && text.includes('[-]redis: 0 of 3 servers are usable, 2 needed');
+      });
       for (const server of redis.all) await server.start();
       await ledAnew(play, last);
     });
@@ -93,38 +104,12 @@ describe.runIf(hasRedisServer)('a set that elects by three Redis servers', () =>
     await play.checkInvariants();
   });
 
-  test('none of them is there when the replicas start: nobody leads, it is said why, and recovery needs no restart', async () => {
-    await using redis = await startRedisServers();
-    await using play = await openScenario({
-      pods: 3,
-      settings: () => ({ election: { by: 'redis' }, redis: redis.section }),
-    });
-    const epochs = epochsOf(play);
-    await play.withoutReplicas(async () => {
-      for (const { child } of play.stage.replicas) child.kill('SIGKILL');
-      await Promise.all(play.stage.replicas.map(({ child }) => child.exited));
-      for (const server of redis.all) await server.kill('SIGKILL');
-      for (const { name } of play.stage.replicas) play.stage.replaceReplica(name);
-      await play.until('the probes to say why', async () => {
-        for (const { name } of play.stage.replicas) {
-          const { status, text } = await readiness(play, name).catch(() => ({ status: 0, text: '' }));
-          if (status !== 503 || !text.includes('[-]redis: 0 of 3 servers are usable, 2 needed')) return false;
-        }
-        return true;
-      });
-      expect(epochsOf(play)).toEqual(epochs);
-      for (const server of redis.all) await server.start();
-      await ledAnew(play, epochs);
-    });
-    await scaleTo(play, 6);
-    await play.checkInvariants();
-  });
-
   test('from Leases to Redis and back on a live set, one replica after the other: every zone has a leader all the time', async () => {
     await using redis = await startRedisServers();
     await using play = await openScenario({
       pods: 9,
       carryEpoch: true,
+      signs: () => redis.signs,
       settings: () => ({ election: { by: 'lease' }, redis: redis.section }),
     });
     const before = uids(workloadPods(play));

@@ -16,10 +16,19 @@ export interface Outage {
  */
 const LED_AGAIN_MS = 60_000;
 
+/** The lock of a zone was held by this epoch's leader, in milliseconds since the epoch. */
+export interface Sign {
+  readonly zone: string;
+  readonly at: number;
+  readonly epoch: number;
+}
+
 export interface Led {
   readonly set: string;
   readonly zones: readonly { readonly name: string; readonly nodeName: string }[];
   readonly outages: readonly Outage[];
+  /** Of locks that are no Leases, in order: the history has none of them. */
+  readonly signs?: readonly Sign[];
   /** Only Leases leave signs of every renewal in the history. @defaultValue lease */
   readonly electedBy?: 'lease' | 'redis';
   /** When the history was read, in milliseconds since the epoch. */
@@ -28,7 +37,7 @@ export interface Led {
 
 export interface Gap {
   readonly zone: string;
-  /** `claimed`: a new leader's first write; `renewed`: the next sign on the Lease; `open`: nobody leads to this day. */
+  /** `claimed`: a new leader's first write; `renewed`: the next sign on the lock; `open`: nobody leads to this day. */
   readonly ended: 'claimed' | 'renewed' | 'open';
   readonly until: number;
   /** Without what outages explain. */
@@ -36,10 +45,10 @@ export interface Gap {
 }
 
 /**
- * Every stretch between two signs of a leader: on the Lease, whose renewals and releases say until when somebody led, and
+ * Every stretch between two signs of a leader: on the lock, whose renewals and releases say until when somebody led, and
  * on the Node, which every new leader has to claim before it acts. Nothing for a zone that was never led.
  */
-export function gaps(history: History, { set, zones, outages, now }: Led): Gap[] {
+export function gaps(history: History, { set, zones, outages, signs: ofLocks = [], now }: Led): Gap[] {
   const found: Gap[] = [];
   const add = (zone: string, ended: Gap['ended'], from: number, until: number): void => {
     const explained = outages.reduce(
@@ -49,15 +58,16 @@ export function gaps(history: History, { set, zones, outages, now }: Led): Gap[]
     found.push({ zone, ended, until, tookMs: until - from - explained });
   };
   for (const { name: zone, nodeName } of zones) {
-    const signs: { readonly at: number; readonly epoch: number }[] = [];
-    let last: number | undefined;
-    for (const { type, object } of history.leases) {
-      if (object.metadata?.name !== zoneLeaseName(set, zone) || type === 'gone') continue;
+    const onLease = history.leases.flatMap(({ type, object }): Sign[] => {
       const at = parseTime(object.spec?.renewTime);
-      if (at === undefined) continue;
+      if (object.metadata?.name !== zoneLeaseName(set, zone) || type === 'gone' || at === undefined) return [];
+      return [{ zone, at, epoch: object.spec?.leaseTransitions ?? 0 }];
+    });
+    const signs = [...onLease, ...ofLocks.filter((sign) => sign.zone === zone)].sort((a, b) => a.at - b.at);
+    let last: number | undefined;
+    for (const { at } of signs) {
       if (last !== undefined) add(zone, 'renewed', last, at);
-      signs.push({ at, epoch: object.spec?.leaseTransitions ?? 0 });
-      last = Math.max(last ?? at, at);
+      last = at;
     }
     if (last !== undefined) add(zone, 'open', last, now);
 
@@ -74,11 +84,12 @@ export function gaps(history: History, { set, zones, outages, now }: Led): Gap[]
   return found;
 }
 
-/** No zone is without a leader for longer than the bound, where Leases say when there was one. */
+/** No zone is without a leader for longer than the bound, where locks say when there was one. */
 export function zonesAreLed(history: History, led: Led): string[] {
-  if (led.electedBy === 'redis') return [];
-  const known = new Set(history.leases.map(({ object }) => object.metadata?.name));
-  const never = led.zones.filter(({ name }) => !known.has(zoneLeaseName(led.set, name)));
+  if (led.electedBy === 'redis' && led.signs === undefined) return [];
+  const leases = new Set(history.leases.map(({ object }) => object.metadata?.name));
+  const locks = new Set(led.signs?.map(({ zone }) => zone));
+  const never = led.zones.filter(({ name }) => !leases.has(zoneLeaseName(led.set, name)) && !locks.has(name));
   const long = gaps(history, led).filter(({ tookMs }) => tookMs > LED_AGAIN_MS);
   return [
     ...never.map(({ name }) => `${name} was never led`),

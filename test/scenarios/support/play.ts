@@ -16,7 +16,7 @@ import { NODES } from '../../../src/kube/resources.ts';
 import { CLUSTER, type Cluster, startRealCluster } from './cluster.ts';
 import { type History, record } from './history.ts';
 import type { Journals } from './invariants.ts';
-import type { Outage } from './leadership.ts';
+import type { Outage, Sign } from './leadership.ts';
 import { type Links, openLinks } from './links.ts';
 import { type Circumstances, type Violation, violations } from './violations.ts';
 
@@ -39,6 +39,8 @@ export interface PlayOptions {
   readonly electedBy?: 'lease' | 'redis';
   /** What a replica's configuration says beside or instead of the common one. */
   readonly settings?: (replica: string) => object;
+  /** Signs of leaders on locks that are no Leases, up to now. */
+  readonly signs?: () => readonly Sign[];
   /** For everything that is written, not removed at the end. @defaultValue a temporary one, which is */
   readonly folder?: string;
   /** Further flags of a real cluster's kube-controller-manager. */
@@ -196,6 +198,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
     epochOf: (zone) => zoneView(zone)?.epoch ?? 0,
     circumstances: () => ({
       electedBy: options.electedBy ?? 'lease',
+      ...(options.signs === undefined ? {} : { signs: options.signs() }),
       set: stage.set,
       zones: stage.zones,
       outages,
