@@ -141,6 +141,7 @@ const STATES: Readonly<Record<string, ZoneState>> = {
   BackendTakesNoNewPods: 'NoNew',
   BackendNotReached: 'NoNew',
   BackendDown: 'Down',
+  EvictionHeld: 'Down',
 };
 
 function healthOf(node: Node | undefined): ZoneHealthStatus | null {

@@ -189,7 +189,6 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
     health: options.health,
     client,
     removeReplaced: (signal) => removeReplaced({ zone, owner, client, pods, provider, mutations, log }, signal),
-    events,
     clock,
     metrics: metrics.health,
     log,
@@ -215,7 +214,10 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
       version: options.version,
       capacity: options.capacity,
       report: () => reports.latest,
-      health: (of) => nodeHealth(options.health.verdict, departure.ofNode(of), () => allocation.latest),
+      health(of) {
+        const leaving = { notReady: departure.ofNode(of), held: departure.held };
+        return nodeHealth(options.health.verdict, leaving, () => allocation.latest);
+      },
       onNews(callback) {
         const unsubscribe = [reports, options.health, departure].map(({ subscribe }) => subscribe(callback));
         return () => {

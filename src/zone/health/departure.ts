@@ -6,7 +6,6 @@ import type { Clock } from '../../clock.ts';
 import { createBell } from '../../election/bell.ts';
 import { hasCode, messageOf } from '../../errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
-import type { EventRecorder } from '../../kube/event-recorder.ts';
 import { NODES } from '../../kube/resources.ts';
 import type { Node } from '../../kube/types.ts';
 import type { Logger } from '../../log.ts';
@@ -35,7 +34,6 @@ export interface DepartureOptions {
   readonly client: Pick<KubeClient, 'list'>;
   /** One look for copies that were replaced elsewhere; how many are left. */
   readonly removeReplaced: (signal: AbortSignal) => Promise<number>;
-  readonly events: EventRecorder;
   readonly clock: Clock;
   readonly metrics: HealthMetrics;
   readonly log: Logger;
@@ -45,6 +43,8 @@ type NotReady = ReturnType<NodeReadiness['notReady']>;
 
 /** `notReady`: as it was answered last. */
 export interface Departure extends NodeReadiness {
+  /** Why the zone is not given up although its time is over. */
+  readonly held: string | undefined;
   /** Why this Node, as it stands, is to say that it is not Ready; undefined: nothing speaks against it. */
   ofNode(node: Node): NotReady;
   /** Decides until the signal aborts. Never throws. */
@@ -64,7 +64,7 @@ const RETURNING = {
 };
 
 export function createDeparture(options: DepartureOptions): Departure {
-  const { zone, nodeName, policy, health, client, events, clock, metrics, log } = options;
+  const { zone, nodeName, policy, health, client, clock, metrics, log } = options;
   const bell = createBell(clock);
   const subscribers = new Set<() => void>();
   let node: Node | undefined;
@@ -73,7 +73,7 @@ export function createDeparture(options: DepartureOptions): Departure {
   let leaves = false;
   /** Nothing is left of what was replaced elsewhere. Only as long as the backend is back. */
   let isClean = false;
-  let isHeld = false;
+  let held: string | undefined;
 
   function isUp(): boolean {
     const { state } = health.verdict;
@@ -94,13 +94,13 @@ export function createDeparture(options: DepartureOptions): Departure {
     for (const callback of subscribers) callback();
   }
 
-  function held(message: string | undefined): void {
-    const before = isHeld;
-    isHeld = message !== undefined;
-    metrics.brake.set({ zone, reason: 'majority' }, isHeld ? 1 : 0);
-    if (before || message === undefined || node === undefined) return;
-    log.warn({ reason: message }, 'the zone is down and is not given up');
-    events.record({ ...node, apiVersion: 'v1', kind: 'Node' }, 'Warning', 'EvictionHeld', `Pods stay: ${message}.`);
+  function hold(why: string | undefined): void {
+    const isNews = (held === undefined) !== (why === undefined);
+    held = why;
+    metrics.brake.set({ zone, reason: 'majority' }, why === undefined ? 0 : 1);
+    if (!isNews) return;
+    if (why !== undefined) log.warn({ reason: why }, 'the zone is down and is not given up');
+    changed();
   }
 
   /** Does what is due, and says in how many milliseconds to look again. */
@@ -109,7 +109,7 @@ export function createDeparture(options: DepartureOptions): Departure {
     if (isUp() && posted !== undefined && !isClean) return await takeBack(signal);
     const { downSince } = health;
     if (policy.policy === 'hold' || node === undefined || downSince === undefined || posted !== undefined || leaves) {
-      held(undefined);
+      hold(undefined);
       return IDLE_MS;
     }
     const leftMs = downSince + policy.afterMs - clock.monotonic();
@@ -118,7 +118,7 @@ export function createDeparture(options: DepartureOptions): Departure {
     // Whether it is still down is asked after the answer, not before.
     if (health.downSince !== downSince) return 0;
     const brake = askBrake({ nodes, nodeName, nodeNames: options.nodeNames });
-    held(brake.state === 'held' ? brake.message : undefined);
+    hold(brake.state === 'held' ? brake.message : undefined);
     if (brake.state !== 'free') return brake.state === 'held' ? HELD_AGAIN_MS : AGAIN_MS;
     leaves = true;
     log.warn({ downMs: Math.round(clock.monotonic() - downSince) }, 'gives the zone up, so that its pods are moved');
@@ -144,6 +144,9 @@ export function createDeparture(options: DepartureOptions): Departure {
       return current;
     },
     notReady: () => current,
+    get held() {
+      return held;
+    },
     subscribe(callback) {
       subscribers.add(callback);
       return () => subscribers.delete(callback);
