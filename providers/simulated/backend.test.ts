@@ -26,6 +26,22 @@ function pod(uid: string, restartPolicy = 'Always', image = 'i:1'): ResolvedPod 
   return { ref, pod: { metadata: ref, spec }, env: {}, hash: image };
 }
 
+describe('a create that was long on its way', () => {
+  it('does not bring back a pod that was deleted', () => {
+    const { backend } = setUp();
+    backend.create(pod('a'), FENCE);
+    backend.delete(pod('a').ref, 0, FENCE);
+    expect(() => backend.create(pod('a'), FENCE)).toThrow('was deleted');
+    expect(backend.size).toBe(0);
+  });
+
+  it('does not create what was deleted before it came', () => {
+    const { backend } = setUp();
+    expect(backend.delete(pod('a').ref, 0, FENCE)).toEqual({ state: 'gone' });
+    expect(() => backend.create(pod('a'), FENCE)).toThrow('was deleted');
+  });
+});
+
 describe('simulated pods', () => {
   it('run at once, each with an address of its own', () => {
     const { backend } = setUp();

@@ -18,6 +18,7 @@ import { Fenced } from '../../src/provider/fenced.ts';
 import { type AddressPool, createAddressPool, DEFAULT_POD_CIDR } from './address-pool.ts';
 import { type Behave, DEFAULT_CAPACITY, noFaults, type PodBehaviour, type SimulatedFaults } from './behaviour.ts';
 import { appendLine, type ContainerLog, createContainerLog, endLog } from './container-logs.ts';
+import { DeletedUids } from './deleted-uids.ts';
 import { containerID, isRunning, newPod, type SimulatedContainer, type SimulatedPod, viewOf } from './pod.ts';
 
 export interface SimulatedBackendOptions {
@@ -47,9 +48,6 @@ export interface Subscriber {
 const FIRST_BACK_OFF_MS = 10_000;
 const LONGEST_BACK_OFF_MS = 300_000;
 
-/** Far more than are deleted while a request can be on its way. */
-const REMEMBERED_DELETIONS = 10_000;
-
 export class SimulatedBackend {
   readonly zone: string;
   readonly capacity: Resources;
@@ -60,8 +58,7 @@ export class SimulatedBackend {
   readonly #fences = new Map<string, { readonly epoch: number; readonly holder: string }>();
   readonly #subscribers = new Set<Subscriber>();
   readonly #zoneWatchers = new Set<() => void>();
-  /** UIDs that were deleted: a create that was long on its way must not bring one back. */
-  readonly #deleted = new Set<string>();
+  readonly #deleted = new DeletedUids();
   #faults: SimulatedFaults = noFaults();
 
   constructor(options: SimulatedBackendOptions) {
@@ -129,7 +126,7 @@ export class SimulatedBackend {
     this.#checkFence(fence);
     const pod = this.#find(fence.owner, ref.uid);
     if (pod === undefined) {
-      this.#bury(ref.uid);
+      this.#deleted.add(ref.uid);
       return { state: 'gone' };
     }
     const now = this.#clock.monotonic();
@@ -371,16 +368,9 @@ export class SimulatedBackend {
     this.#changed(pod);
   }
 
-  #bury(uid: string): void {
-    this.#deleted.add(uid);
-    if (this.#deleted.size <= REMEMBERED_DELETIONS) return;
-    const [oldest] = this.#deleted;
-    if (oldest !== undefined) this.#deleted.delete(oldest);
-  }
-
   #remove(pod: SimulatedPod): BackendPod {
     const last = this.#view(pod);
-    this.#bury(pod.ref.uid);
+    this.#deleted.add(pod.ref.uid);
     const pods = this.#pods.get(pod.owner);
     pods?.delete(pod.ref.uid);
     if (pods?.size === 0) this.#pods.delete(pod.owner);

@@ -200,7 +200,11 @@ export interface Provider extends AsyncDisposable {
    * No read ever raises it.
    */
   claim?(operation: Operation): Promise<void>;
-  /** Create-or-adopt, idempotent by UID alone. A pod that is there is adopted as it is, whatever its hash. */
+  /**
+   * Create-or-adopt, idempotent by UID alone. A pod that is there is adopted as it is, whatever its hash. A backend that can
+   * remember what it was told to delete refuses to create that again (`Conflict`): such a create was long on its way. One
+   * that cannot has the pod removed as an orphan later.
+   */
   create(pod: ResolvedPod, operation: Operation): Promise<{ outcome: CreateOutcome; pod: BackendPod }>;
   /** Applies what may change in place. `NotFound` when the UID is absent. */
   update(pod: ResolvedPod, operation: Operation): Promise<BackendPod>;

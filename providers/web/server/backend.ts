@@ -16,6 +16,7 @@ import type {
   Resources,
   ZoneReport,
 } from '../../../src/provider/contract.ts';
+import { DeletedUids } from '../../simulated/deleted-uids.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
 import { createPodLife, type PodLife } from './pod-life.ts';
@@ -54,6 +55,7 @@ export class Backend {
   readonly #gate: Gate;
   readonly #owners = new Map<string, Map<string, Tracked>>();
   readonly #subscribers = new Set<Subscriber>();
+  readonly #deleted = new DeletedUids();
   readonly #zoneWatchers = new Set<() => void>();
   #order = 0;
   #size = 0;
@@ -90,6 +92,7 @@ export class Backend {
         }
         return { result: { outcome: 'adopted', pod: this.#view(there) }, outcome: 'adopted' };
       }
+      if (this.#deleted.has(pod.ref.uid)) throw new ZoneletError('Conflict', `pod ${pod.ref.uid} was deleted here`);
       const unsupported = this.runtime.unsupported(pod.pod);
       if (unsupported.length > 0) throw new UnsupportedPod(unsupported);
       if (this.#full()) throw new ZoneletError('NoCapacity', `the backend takes no more than ${this.#size} pods`);
@@ -134,7 +137,10 @@ export class Backend {
     const there = this.#find(fence.owner, uid);
     const ref = there?.life.record.plan.ref ?? { uid, namespace: '', name: '' };
     return this.#gate.pass<DeleteResult>('delete', fence, ref, () => {
-      if (there === undefined) return { result: { state: 'gone' }, outcome: 'accepted' };
+      if (there === undefined) {
+        this.#deleted.add(uid);
+        return { result: { state: 'gone' }, outcome: 'accepted' };
+      }
       const { life } = there;
       life.record.state.epoch = fence.epoch;
       life.stop(gracePeriodSeconds * 1000);
@@ -226,6 +232,7 @@ export class Backend {
     const { record } = life;
     const { owner, ref, address } = record.plan;
     const last = observationOf(record, this.runtime.kind);
+    this.#deleted.add(ref.uid);
     this.#options.store.remove(record);
     life.leave();
     this.runtime.forget(podKey(owner, ref.uid));

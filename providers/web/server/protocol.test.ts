@@ -55,6 +55,12 @@ describe('a pod from create to gone', () => {
     });
     expect(await send(server, 'DELETE', path, WRITE)).toMatchObject({ status: 200, body: { state: 'gone' } });
     expect(await send(server, 'GET', path, READ)).toMatchObject({ status: 404, body: { error: { code: 'NotFound' } } });
+    // A create that was long on its way.
+    expect(await send(server, 'PUT', path, headers, podOf('one'))).toMatchObject({
+      status: 409,
+      body: { error: { code: 'Conflict' } },
+    });
+    expect(await send(server, 'GET', '/v2/pods', READ)).toMatchObject({ body: { pods: [] } });
   });
 
   it('says who holds the fence to whom it refuses', async () => {
