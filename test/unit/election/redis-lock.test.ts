@@ -13,7 +13,9 @@ import { redisMetrics } from '../../../src/metrics/redis.ts';
 import { parseRedisUrl } from '../../../src/redis/address.ts';
 import { connectRedis } from '../../../src/redis/connection.ts';
 import { type RedisServer, redisScript } from '../../../src/redis/server.ts';
+import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { hasRedisServer, type RedisServerProcess, startRedisServer } from '../../support/redis-server.ts';
+import { Stage } from './stage.ts';
 
 const keys = lockKeys('zonelet', 'uid/demo', 'a');
 const call = { timeoutMs: 1_500 };
@@ -39,11 +41,13 @@ async function connect(url: string): Promise<RedisServer> {
   return cleanup.use(await connectRedis(options));
 }
 
-/** A replica's own connections to the servers. */
-async function replica(): Promise<{ election: RedisElection; lock(holder: string): Lock }> {
+/** A replica's own connections to the servers, or to what stands before them. */
+async function replica(
+  urls: readonly string[] = servers.map(({ url }) => url),
+): Promise<{ election: RedisElection; lock(holder: string): Lock }> {
   const log: Logger = { ...silentLogger, warn: (_fields, text) => warnings.push(text), child: () => log };
   const connections: RedisServer[] = [];
-  for (const { url } of servers) connections.push(await connect(url));
+  for (const url of urls) connections.push(await connect(url));
   const election = createRedisElection({
     servers: connections,
     keyPrefix: 'zonelet',
@@ -59,6 +63,18 @@ async function replica(): Promise<{ election: RedisElection; lock(holder: string
 async function two(): Promise<{ a: Lock; b: Lock; election: RedisElection }> {
   const [one, other] = [await replica(), await replica()];
   return { a: one.lock('ra_-_1'), b: other.lock('rb_-_2'), election: other.election };
+}
+
+/** A replica each of whose ways to a server leads through a proxy. */
+async function proxied(): Promise<{ lock: Lock; proxies: readonly FaultProxy[] }> {
+  const proxies: FaultProxy[] = [];
+  for (const { port } of servers) {
+    const proxy = cleanup.use(await startFaultProxy());
+    proxy.target(port);
+    proxies.push(proxy);
+  }
+  const { lock } = await replica(proxies.map(({ port }) => `redis://127.0.0.1:${port}`));
+  return { lock: lock('ra_-_1'), proxies };
 }
 
 function ageOf(record: LockRecord | undefined): number {
@@ -199,6 +215,47 @@ describe.runIf(hasRedisServer)('on three servers', () => {
     await expect.poll(() => on(3, 'get', keys.lock).every((value) => value.includes('ra_-_1'))).toBe(true);
   });
 
+  test('connections are open only at this end: the epoch is drawn and nobody hears of it; the next claim has another one', async () => {
+    const { lock, proxies } = await proxied();
+    await lock.read(call);
+    for (const proxy of proxies.slice(0, 2)) proxy.hang(true);
+    await expect(lock.acquire(undefined, 1, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(on(3, 'get', keys.epoch)).toEqual(['1', '1', '1']);
+    for (const proxy of proxies) proxy.hang(false);
+    await expect
+      .poll(
+        async () => {
+          const record = await lock.read(call).catch(() => undefined);
+          const won = lock.acquire(record, lock.highestEpoch + 1, call);
+          return won.then(
+            ({ epoch }) => epoch > 1,
+            () => false,
+          );
+        },
+        { timeout: 8_000 },
+      )
+      .toBe(true);
+  }, 15_000);
+
+  test('answers come after the deadline: the outcome is open, and what is held is held', async () => {
+    const { lock, proxies } = await proxied();
+    const won = await lock.acquire(undefined, 1, call);
+    for (const proxy of proxies) proxy.delay(400);
+    await expect(lock.renew(won, 1, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'Ambiguous' });
+    for (const proxy of proxies) proxy.delay(0);
+    await expect
+      .poll(
+        () =>
+          lock.renew(won, 1, call).then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 5_000 },
+      )
+      .toBe(true);
+    expect(await lock.read(call)).toMatchObject({ holder: 'ra_-_1', epoch: 1 });
+  });
+
   test('its memory is full: leaders keep their locks, and no new one is given', async () => {
     const { a, b } = await two();
     const won = await a.acquire(undefined, 1, call);
@@ -326,4 +383,37 @@ describe.runIf(hasRedisServer)('on three servers', () => {
       message: expect.stringContaining('somebody else’s value under a key of ours'.replace('’', "'")),
     });
   });
+});
+
+describe('a majority answers with an error', () => {
+  test.each([
+    ['LOADING Redis is loading the dataset in memory', 'is still loading its data'],
+    ['READONLY You can not write against a read only replica.', 'name the primary'],
+    ['NOAUTH Authentication required.', 'set redis.password or redis.passwordFile'],
+    ['NOPERM this user has no permissions', 'forbids this to the user'],
+    ['MOVED 1234 10.0.0.1:6379', 'is a node of a Redis Cluster'],
+    ['BUSY Redis is busy running a script.', 'SCRIPT KILL'],
+    ['MISCONF Redis is configured to save RDB snapshots', 'cannot save its data'],
+    ['OOM command not allowed', 'has no memory left'],
+  ])(
+    '%s: the leader goes on until its time is up, nobody takes over, and it is said what to do; then one leads again',
+    async (reply, says) => {
+      const stage = new Stage(['a'], { by: 'redis' });
+      const [ra, rb] = [stage.start('ra', { homeZone: 'a' }), stage.start('rb')];
+      await stage.advance(10_000);
+      stage.servers[0]?.fail(reply);
+      await stage.advance(10_000);
+      expect(ra.terms).toHaveLength(1);
+      stage.servers[1]?.fail(reply);
+      await stage.advance(1_000);
+      expect(ra.acts('a')).toBe(true);
+      await stage.advance(9_000);
+      expect(stage.acting('a')).toEqual([]);
+      for (const { election } of [ra, rb]) expect(election.campaign('a').obstacle).toContain(says);
+      for (const server of stage.servers) server.fail(undefined);
+      expect(await stage.until(() => stage.leader('a') !== undefined, 5_000)).toBeLessThan(2_000);
+      expect(stage.leader('a')?.terms.at(-1)?.epoch).toBe(2);
+      expect(stage.leader('a')?.election.campaign('a').obstacle).toBeUndefined();
+    },
+  );
 });
