@@ -114,9 +114,11 @@ export function createDeparture(options: DepartureOptions): Departure {
     }
     const leftMs = downSince + policy.afterMs - clock.monotonic();
     if (leftMs > 0) return leftMs;
+    // It may be on its way back: nobody is moved away from a backend that answers.
+    if (health.answers) return AGAIN_MS;
     const { items: nodes } = await client.list(NODES, { labelSelector: options.labelSelector, signal });
     // Whether it is still down is asked after the answer, not before.
-    if (health.downSince !== downSince) return 0;
+    if (health.downSince !== downSince || health.answers) return 0;
     const brake = askBrake({ nodes, nodeName, nodeNames: options.nodeNames });
     hold(brake.state === 'held' ? brake.message : undefined);
     if (brake.state !== 'free') return brake.state === 'held' ? HELD_AGAIN_MS : AGAIN_MS;

@@ -29,6 +29,8 @@ export interface ZoneHealth {
    * was agreed; undefined while the verdict is another one.
    */
   readonly downSince: number | undefined;
+  /** The last look of this replica reached the backend, also while it is not trusted again. */
+  readonly answers: boolean;
   /** Calls back after every observation and every news of another replica. Returns its removal. */
   subscribe(callback: () => void): () => void;
 }
@@ -41,6 +43,7 @@ interface Tracked {
   judgement: () => Judgement;
   verdict: Verdict;
   downSince: number | undefined;
+  answers: boolean;
 }
 
 /** What the judgements of two replicas take at most when a backend fails at once. */
@@ -51,7 +54,7 @@ export function createSetHealth({ zones, replica, candidates, clock, metrics }: 
   const subscribers = new Set<() => void>();
   for (const zone of zones) {
     const verdict: Verdict = { state: 'Unknown', reason: 'BackendUnknown', message: NO_JUDGEMENT.evidence };
-    tracked.set(zone, { judgement: () => NO_JUDGEMENT, verdict, downSince: undefined });
+    tracked.set(zone, { judgement: () => NO_JUDGEMENT, verdict, downSince: undefined, answers: false });
   }
   const of = (zone: string): Tracked => {
     const found = tracked.get(zone);
@@ -72,6 +75,7 @@ export function createSetHealth({ zones, replica, candidates, clock, metrics }: 
       );
       state.verdict = agree({ own, others, everythingIsDown });
       const missedAt = Math.max(seen.get(zone)?.since ?? 0, clock.monotonic() - AGREEING_MS);
+      state.answers = seen.get(zone)?.rival?.isBad === false;
       state.downSince = state.verdict.state === 'Down' ? (state.downSince ?? missedAt) : undefined;
       metrics.brake.set({ zone, reason: 'everything' }, state.verdict.reason === 'EveryBackendDown' ? 1 : 0);
       for (const each of ZONE_STATES) {
@@ -97,6 +101,9 @@ export function createSetHealth({ zones, replica, candidates, clock, metrics }: 
       },
       get verdict() {
         return of(zone).verdict;
+      },
+      get answers() {
+        return of(zone).answers;
       },
       get downSince() {
         return of(zone).downSince;
