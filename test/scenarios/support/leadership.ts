@@ -31,6 +31,8 @@ export interface Led {
   readonly signs?: readonly Sign[];
   /** Only Leases leave signs of every renewal in the history. @defaultValue lease */
   readonly electedBy?: 'lease' | 'redis';
+  /** Clocks of replicas were set: when something was heard counts instead of when its Lease says that it was. @defaultValue false */
+  readonly clocksSet?: boolean;
   /** When the history was read, in milliseconds since the epoch. */
   readonly now: number;
 }
@@ -48,7 +50,7 @@ export interface Gap {
  * Every stretch between two signs of a leader: on the lock, whose renewals and releases say until when somebody led, and
  * on the Node, which every new leader has to claim before it acts. Nothing for a zone that was never led.
  */
-export function gaps(history: History, { set, zones, outages, signs: ofLocks = [], now }: Led): Gap[] {
+export function gaps(history: History, { set, zones, outages, signs: ofLocks = [], now, clocksSet }: Led): Gap[] {
   const found: Gap[] = [];
   const add = (zone: string, ended: Gap['ended'], from: number, until: number): void => {
     const explained = outages.reduce(
@@ -58,8 +60,8 @@ export function gaps(history: History, { set, zones, outages, signs: ofLocks = [
     found.push({ zone, ended, until, tookMs: until - from - explained });
   };
   for (const { name: zone, nodeName } of zones) {
-    const onLease = history.leases.flatMap(({ type, object }): Sign[] => {
-      const at = parseTime(object.spec?.renewTime);
+    const onLease = history.leases.flatMap(({ t, type, object }): Sign[] => {
+      const at = clocksSet === true ? t : parseTime(object.spec?.renewTime);
       if (object.metadata?.name !== zoneLeaseName(set, zone) || type === 'gone' || at === undefined) return [];
       return [{ zone, at, epoch: object.spec?.leaseTransitions ?? 0 }];
     });

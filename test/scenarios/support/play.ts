@@ -86,6 +86,8 @@ export interface CheckOptions {
   readonly removedZones?: readonly string[];
   /** Nodes that said themselves that they are not Ready, because their backend was down. */
   readonly givenUp?: readonly string[];
+  /** The scenario has set the clocks of replicas. */
+  readonly clocksSet?: boolean;
   /** The backends serve another cluster too: only what their journals say of this one's pods is looked at. */
   readonly sharedBackends?: boolean;
 }
