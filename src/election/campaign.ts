@@ -15,7 +15,6 @@ import { keepRenewed } from './renewal.ts';
 import { type Aftermath, createStandby, type Won } from './standby.ts';
 import { type OrderlyEnd, TERM_CAUSES, type Term, type TermEnd } from './term.ts';
 import { createTransition } from './transition.ts';
-import type { ProofKind } from './witness.ts';
 
 export interface Campaign {
   readonly zone: string;
@@ -40,7 +39,6 @@ export interface Campaign {
   mayTakeOver(stated: string | undefined, call: LockCall): Promise<boolean>;
 }
 
-const PROOFS: readonly ProofKind[] = ['restarted', 'terminated', 'refused'];
 const ORDERLY_ENDS: readonly TermEnd[] = ['released', 'handed-back', 'handed-over'] satisfies OrderlyEnd[];
 const TERM_ENDS: readonly TermEnd[] = [...ORDERLY_ENDS, 'expired', 'superseded', 'fenced', 'suspended'];
 /** After a term that its consumer gave up by itself, another replica gets the chance to do better. */
@@ -90,7 +88,6 @@ export function createCampaign(options: CampaignOptions): Campaign {
   for (const cause of TERM_CAUSES) metrics.termsBegun.inc({ zone, cause }, 0);
   metrics.renewFailures.inc({ zone }, 0);
   for (const reason of TERM_ENDS) metrics.termsEnded.inc({ zone, reason }, 0);
-  for (const proof of PROOFS) metrics.provedDeaths.inc({ zone, proof }, 0);
 
   function changed(): void {
     const record = observer.sighting?.record;
@@ -111,15 +108,14 @@ export function createCampaign(options: CampaignOptions): Campaign {
     }
   }
 
-  function open({ record, sent, leaderlessMs, cause, proof }: Won): Office {
+  function open({ record, sent, leaderlessMs, cause }: Won): Office {
     const { epoch } = record;
     metrics.leader.set({ zone }, 1);
     metrics.masterStatus.set({ name: lock.name }, 1);
     metrics.termsBegun.inc({ zone, cause });
-    if (proof !== undefined) metrics.provedDeaths.inc({ zone, proof });
     candidates.leads(zone, true);
     log.info({ epoch, leaderlessMs, cause }, 'won the zone');
-    return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, cause, proof, sent, clock, ended });
+    return openOffice({ ...timing, zone, epoch, holder, leaderlessMs, cause, sent, clock, ended });
 
     function ended(end: TermEnd, detail: string, stands: number | undefined): void {
       // What nobody could write into a Lease is not believed.
@@ -206,7 +202,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
         };
         const keeping = keepRenewed(contest, term, done.signal);
         try {
-          if (held.proof === 'refused') {
+          if (held.cause === 'refused') {
             await sleep(clock, SETTLE_MS, AbortSignal.any([held.signal, held.ending]));
           }
           if (!held.signal.aborted && !held.ending.aborted) yield held;

@@ -2,7 +2,6 @@
 import type { Clock } from '../clock.ts';
 import { ageOf, rightToActMs, type Stamp, wasSuspended } from './right-to-act.ts';
 import type { OrderlyEnd, Term, TermCause, TermEnd } from './term.ts';
-import type { ProofKind } from './witness.ts';
 
 export interface OfficeOptions {
   readonly zone: string;
@@ -10,7 +9,6 @@ export interface OfficeOptions {
   readonly holder: string;
   readonly leaderlessMs: number | undefined;
   readonly cause: TermCause;
-  readonly proof: ProofKind | undefined;
   /** When the write that won it was sent. */
   readonly sent: Stamp;
   readonly leaseDurationMs: number;
@@ -39,7 +37,7 @@ export interface Office extends Term {
 }
 
 export function openOffice(options: OfficeOptions): Office {
-  const { clock, zone, epoch, holder, leaderlessMs, cause, proof, ended } = options;
+  const { clock, zone, epoch, holder, leaderlessMs, cause, ended } = options;
   const rightMs = rightToActMs(options.leaseDurationMs);
   const signal = new AbortController();
   const ending = new AbortController();
@@ -100,7 +98,6 @@ export function openOffice(options: OfficeOptions): Office {
     since,
     leaderlessMs,
     cause,
-    proof,
     signal: signal.signal,
     ending: ending.signal,
     mayAct: () => remainingMs() > 0,

@@ -10,7 +10,6 @@ import type { LockRecord } from './lock.ts';
 import type { Sighting } from './observer.ts';
 import { ageOf, rightToActMs, type Stamp, stamp } from './right-to-act.ts';
 import type { TermCause } from './term.ts';
-import type { ProofKind } from './witness.ts';
 
 export interface Won {
   readonly record: LockRecord;
@@ -19,8 +18,6 @@ export interface Won {
   /** Since when nothing was heard of the predecessor; undefined when there was none. */
   readonly leaderlessMs: number | undefined;
   readonly cause: TermCause;
-  /** The proof of the predecessor's death without which its time would not have been up. */
-  readonly proof: ProofKind | undefined;
 }
 
 /** What the last term left behind. */
@@ -169,8 +166,7 @@ export function createStandby(contest: Contest): Standby {
         if (signal.aborted) return undefined;
         if (ageOf(sent, clock) >= rightMs || observer.sighting?.record?.version !== record.version) continue;
         openClaim = false;
-        const proof = freeBy(sighting, standing, now);
-        return { record, sent, leaderlessMs: leaderless(sighting), cause: causeOf(sighting, standing, proof), proof };
+        return { record, sent, leaderlessMs: leaderless(sighting), cause: causeOf(sighting, standing, now) };
       } catch (error) {
         observer.doubt();
         readAt = clock.monotonic();
@@ -241,7 +237,9 @@ export function createStandby(contest: Contest): Standby {
   };
 }
 
-function causeOf({ record }: Sighting, standing: Standing, proof: ProofKind | undefined): TermCause {
+function causeOf(sighting: Sighting, standing: Standing, now: number): TermCause {
+  const { record } = sighting;
+  const proof = freeBy(sighting, standing, now);
   if (proof !== undefined) return proof;
   if (record === undefined) return standing.neverLed ? 'first' : 'lock-lost';
   if (record.holder === standing.holder) return 'resumed';

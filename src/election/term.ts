@@ -44,8 +44,6 @@ export interface Term {
   /** When the predecessor was last known to act, in milliseconds before `since`; undefined when the zone was never led. */
   readonly leaderlessMs: number | undefined;
   readonly cause: TermCause;
-  /** The proof of the predecessor's death by which it was won before the predecessor's time was up; undefined otherwise. */
-  readonly proof: ProofKind | undefined;
   /** Aborts the moment the term is lost: stop, send nothing more. */
   readonly signal: AbortSignal;
   /** Aborts when the term should be wound down in good order (shutdown, hand-back): finish, flush, return. It is still held meanwhile. */

@@ -7,7 +7,6 @@ export interface ElectionMetrics {
   readonly epoch: Gauge<'zone'>;
   readonly termsBegun: Counter<'zone' | 'cause'>;
   readonly termsEnded: Counter<'zone' | 'reason'>;
-  readonly provedDeaths: Counter<'zone' | 'proof'>;
   readonly takeover: Histogram<'zone'>;
   readonly takeoverPhase: Histogram<'zone' | 'phase'>;
   readonly renewDuration: Histogram<'zone'>;
@@ -42,12 +41,6 @@ export function electionMetrics(registry: Registry): ElectionMetrics {
       name: 'zonelet_terms_ended_total',
       help: 'Terms of this replica that ended: released, handed-back, expired, superseded, fenced or suspended.',
       labelNames: ['zone', 'reason'],
-      registers,
-    }),
-    provedDeaths: new Counter({
-      name: 'zonelet_proved_deaths_total',
-      help: "Terms won before the predecessor's time was up because it was proved dead: restarted, terminated or refused.",
-      labelNames: ['zone', 'proof'],
       registers,
     }),
     takeover: new Histogram({

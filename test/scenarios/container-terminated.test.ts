@@ -57,7 +57,7 @@ test("a leader's pod shows that its container ended: another replica takes over 
   await play.until('another leader', () => play.epochOf(zone) > epoch && play.leaderOf(zone) !== victim);
   expect(lastTakeoverMs(play, zone)).toBeLessThan(leaseMs / 2);
   const successor = play.leaderOf(zone) ?? '';
-  expect(await metric(play, successor, 'zonelet_proved_deaths_total', { zone, proof: 'terminated' })).toBe(1);
+  expect(await metric(play, successor, 'zonelet_terms_total', { zone, cause: 'terminated' })).toBe(1);
   await scaleTo(play, 5);
   expect(restarts(play.history.currentPods().filter(({ metadata }) => metadata?.name !== victim))).toBe(0);
   await play.checkInvariants();

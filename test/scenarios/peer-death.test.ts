@@ -29,7 +29,7 @@ test('SIGKILL of a leader: its kernel tells, and a zone is taken long before its
   await play.until('another leader', () => play.epochOf(zone) > epoch && play.leaderOf(zone) !== victim);
   expect(lastTakeoverMs(play, zone)).toBeLessThan(leaseMs / 2);
   const successor = play.leaderOf(zone) ?? '';
-  expect(await metric(play, successor, 'zonelet_proved_deaths_total', { zone, proof: 'refused' })).toBe(1);
+  expect(await metric(play, successor, 'zonelet_terms_total', { zone, cause: 'refused' })).toBe(1);
   await scaleTo(play, 9);
   expect(uids(workloadPods(play))).toEqual(expect.arrayContaining(before));
   expect(restarts(workloadPods(play))).toBe(0);
@@ -84,8 +84,8 @@ test('a proxy between the replicas lies about a living leader: one change of lea
   expect(play.stage.part(victim).running).toBe(true);
 
   await scaleTo(play, 6);
-  const proved = { zone, proof: 'refused' };
-  expect(await metric(play, play.leaderOf(zone) ?? '', 'zonelet_proved_deaths_total', proved)).toBe(1);
+  const proved = { zone, cause: 'refused' };
+  expect(await metric(play, play.leaderOf(zone) ?? '', 'zonelet_terms_total', proved)).toBe(1);
   expect(termsOf(play, zone)).toHaveLength(2);
   expect(restarts(workloadPods(play))).toBe(0);
   await play.checkInvariants();

@@ -136,7 +136,7 @@ test("a killed leader whose container is shown as terminated is replaced within 
   const on = await play();
   await killAndTell(on, (diedAt) => podOf('a', 'uid-a', [{ state: terminated(diedAt) }]));
   expect(await on.stage.until(() => on.b.acts('a'), 10_000)).toBeLessThan(2_000);
-  expect(on.b.terms[0]).toMatchObject({ epoch: 2, proof: 'terminated' });
+  expect(on.b.terms[0]).toMatchObject({ epoch: 2, cause: 'terminated' });
 });
 
 test.each<[string, (diedAt: number) => Pod | undefined]>([
@@ -148,7 +148,7 @@ test.each<[string, (diedAt: number) => Pod | undefined]>([
   const on = await play();
   await killAndTell(on, pod);
   expect(await on.stage.until(() => on.b.acts('a'), 10_000)).toBeGreaterThan(3_900);
-  expect(on.b.terms[0]?.proof).toBeUndefined();
+  expect(on.b.terms[0]?.cause).toBe('expired');
 });
 
 test('no pod is looked at while leaders renew, and one that does renew keeps its zone whatever its pod says', async () => {

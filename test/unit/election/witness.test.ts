@@ -47,13 +47,15 @@ describe('a leader is killed and its kernel tells', () => {
     tellOthers(ra.election.holder, {});
     expect(await stage.until(() => stage.leader('a') !== undefined, 5_000)).toBeLessThan(250);
     const term = stage.leader('a')?.terms.at(-1);
-    expect(term).toMatchObject({ epoch: 2, proof: 'refused' });
+    expect(term).toMatchObject({ epoch: 2, cause: 'refused' });
     await stage.advance(10_000);
     // The other one saw the same death and left the zone alone.
     expect(takersOf('a', replicas)).toHaveLength(1);
-    const counted = await Promise.all(replicas.slice(1).map(({ metrics }) => metrics.provedDeaths.get()));
-    const taken = counted.flatMap(({ values }) => values.filter(({ value }) => value > 0));
-    expect(taken.map(({ labels, value }) => [labels, value])).toEqual([[{ zone: 'a', proof: 'refused' }, 1]]);
+    const counted = await Promise.all(replicas.slice(1).map(({ metrics }) => metrics.termsBegun.get()));
+    const taken = counted.flatMap(({ values }) =>
+      values.filter(({ labels, value }) => labels.zone === 'a' && value > 0),
+    );
+    expect(taken.map(({ labels, value }) => [labels, value])).toEqual([[{ zone: 'a', cause: 'refused' }, 1]]);
   });
 
   test('it settles for 100 ms between its claim and what it does first', async () => {
@@ -98,7 +100,7 @@ describe('a leader is killed and its kernel tells', () => {
     const { stage, ra } = await atHome();
     ra.kill();
     expect(await stage.until(() => stage.leader('a') !== undefined, 10_000)).toBeGreaterThan(4_900);
-    expect(stage.leader('a')?.terms.at(-1)?.proof).toBeUndefined();
+    expect(stage.leader('a')?.terms.at(-1)?.cause).toBe('expired');
   });
 
   test('the proof names one process: that an earlier one of the same name died says nothing of this one', async () => {
@@ -163,7 +165,7 @@ describe('a witness that has to go and look', () => {
     expect(new Set(witnesses[1]?.suspected)).toEqual(new Set([ra.election.holder]));
     tellTerminated(stage, witnesses, ra);
     expect(await stage.until(() => stage.leader('a') !== undefined, 5_000)).toBeLessThan(150);
-    expect(stage.leader('a')?.terms.at(-1)?.proof).toBe('terminated');
+    expect(stage.leader('a')?.terms.at(-1)?.cause).toBe('terminated');
   });
 
   test('what it found says nothing of a leader that has renewed since it went to look', async () => {

@@ -314,7 +314,6 @@ export function testTerm(epoch: number, holder = `replica-0_-_${epoch}`): TestTe
     since: 0,
     leaderlessMs: undefined,
     cause: 'first',
-    proof: undefined,
     signal: lost.signal,
     ending: winding.signal,
     over: false,

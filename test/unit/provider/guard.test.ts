@@ -48,7 +48,6 @@ function fakeTerm(epoch = 1, holder = 'replica-0') {
     since: 0,
     leaderlessMs: undefined,
     cause: 'first',
-    proof: undefined,
     signal: controller.signal,
     ending: NEVER,
     mayAct: () => state.may,

@@ -29,7 +29,6 @@ export function testTerm(epoch: number, holder = `replica-${epoch}_-_boot`): Tes
     since: 0,
     leaderlessMs: undefined,
     cause: 'first',
-    proof: undefined,
     signal: lost.signal,
     ending: new AbortController().signal,
     mayAct: () => !term.over && !lost.signal.aborted,
