@@ -73,6 +73,8 @@ export interface Candidates {
   readonly draining: string | undefined;
   /** This replica campaigns for the zone no longer. */
   withdraw(zone: string): void;
+  /** Zones that this replica leads and that were put here by hand: an even spread is made of the others. */
+  readonly keeps: Set<string>;
   /** A zone was given up for another replica: it counts as that one's until it takes it. */
   gave(zone: string, to: string): void;
   /** False from a beat that did not reach the API server until the next that does. */
@@ -133,6 +135,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
   const others = new Map<string, Candidate>();
   const zones = new Set<string>();
   const backends = new Map<string, BackendSight>();
+  const keeps = new Set<string>();
   const campaignsFor = new Set(options.campaignsFor);
   const given = new Map<string, { readonly to: string; readonly at: number }>();
   let draining: string | undefined;
@@ -358,6 +361,8 @@ export function createCandidates(options: CandidatesOptions): Candidates {
 
     self,
 
+    keeps,
+
     get changedAt() {
       return changedAt;
     },
@@ -403,6 +408,7 @@ export function createCandidates(options: CandidatesOptions): Candidates {
     leads(zone, leading) {
       if (leading) zones.add(zone);
       else zones.delete(zone);
+      keeps.delete(zone);
       changedAt = clock.monotonic();
       bell.ring();
     },

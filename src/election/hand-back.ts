@@ -73,6 +73,7 @@ export function createHandBack(
         const next = ranked(zone, able, settings.mode !== 'never')[0];
         return next === undefined ? undefined : { to: next.name, why: 'cut off from the backend' };
       }
+      if (stays) candidates.keeps.add(zone);
       if (settings.mode !== 'auto' || stays || candidates.isHome(zone)) return undefined;
       if (now < notBefore || now - since < MIN_HOLD_MS) return undefined;
       const healthy = takers().filter(
@@ -108,7 +109,9 @@ function surplusTaker(
         !draining && (zonesHeld > self.zonesHeld || (zonesHeld === self.zonesHeld && name < self.name)),
     );
   if (more) return undefined;
-  const movable = self.zones.filter((each) => !candidates.isHome(each) && !candidates.homeSeen(each));
+  const movable = self.zones.filter(
+    (each) => !candidates.keeps.has(each) && !candidates.isHome(each) && !candidates.homeSeen(each),
+  );
   const order = (each: string): string => createHash('sha256').update(`${each}/${self.name}`).digest('hex');
   const last = movable.sort((a, b) => (order(a) < order(b) ? 1 : -1))[0];
   return last === zone ? taker.name : undefined;

@@ -1,57 +1,65 @@
 import { expect, test } from 'vitest';
 import { EVENTS } from '../../src/kube/resources.ts';
+import { hasRedisServer } from '../support/redis-server.ts';
+import { CLUSTER } from './support/cluster.ts';
 import { zonelet } from './support/command.ts';
 import { openScenario, type Play } from './support/play.ts';
 import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 
 const handover = (play: Play, ...args: string[]) => zonelet(play, 'handover', ...args);
 
-test('zonelet handover: to a named replica, to the best one, and refused; no pod restarts, the node stays Ready', async () => {
-  await using play = await openScenario({ pods: 6 });
-  const before = uids(workloadPods(play));
-  const zone = play.stage.zones[0]?.name ?? '';
-  const from = play.leaderOf(zone) ?? '';
-  const [to = '', third = ''] = play.stage.replicas.map(({ name }) => name).filter((name) => name !== from);
-  for (const { name } of play.stage.replicas) await play.replicaReady(name);
-  const epoch = play.epochOf(zone);
+/** By Redis too where there is time for it: `npm run test:kubernetes`. */
+const ELECTIONS = CLUSTER === 'real' && hasRedisServer ? (['lease', 'redis'] as const) : (['lease'] as const);
 
-  const named = await handover(play, '--zone', zone, '--to', to, '-o', 'json');
-  expect(named).toMatchObject({ status: 0 });
-  expect(JSON.parse(named.out)).toMatchObject({ zone, from, to, epoch: epoch + 1 });
-  await play.until('the new leader to be seen', () => play.leaderOf(zone) === to);
+test.each(ELECTIONS)(
+  'zonelet handover, elected by %s: to a named replica, to the best one, and refused; no pod restarts, the node stays Ready',
+  async (electedBy) => {
+    await using play = await openScenario({ pods: 6, electedBy });
+    const before = uids(workloadPods(play));
+    const zone = play.stage.zones[0]?.name ?? '';
+    const from = play.leaderOf(zone) ?? '';
+    const [to = '', third = ''] = play.stage.replicas.map(({ name }) => name).filter((name) => name !== from);
+    for (const { name } of play.stage.replicas) await play.replicaReady(name);
+    const epoch = play.epochOf(zone);
 
-  // To whom it belongs: its home replica, which is the best other one.
-  const best = await handover(play, '--zone', zone);
-  expect(best.out).toMatch(
-    new RegExp(`${from} leads zone ${zone} with epoch ${epoch + 2}; nobody did for at most \\d+ ms`),
-  );
-  expect(best.status).toBe(0);
+    const named = await handover(play, '--zone', zone, '--to', to, '-o', 'json');
+    expect(named).toMatchObject({ status: 0 });
+    expect(JSON.parse(named.out)).toMatchObject({ zone, from, to, epoch: epoch + 1 });
+    await play.until('the new leader to be seen', () => play.leaderOf(zone) === to);
 
-  const again = await handover(play, '--zone', zone, '--to', from);
-  expect(again).toMatchObject({ status: 0, out: `${from} leads zone ${zone} already.\n` });
-  expect(await handover(play, '--zone', 'zone-x')).toMatchObject({ status: 2 });
-  const nobody = await handover(play, '--zone', zone, '--to', 'replica-7');
-  expect(nobody.err).toContain('no replica "replica-7"');
-  expect(nobody.status).toBe(1);
+    // To whom it belongs: its home replica, which is the best other one.
+    const best = await handover(play, '--zone', zone);
+    expect(best.out).toMatch(
+      new RegExp(`${from} leads zone ${zone} with epoch ${epoch + 2}; nobody did for at most \\d+ ms`),
+    );
+    expect(best.status).toBe(0);
 
-  play.stage.part(third).kill('SIGKILL');
-  // By then the leader has not heard of it for more than two of its beats.
-  await play.until('its silence', () => {
-    const name = `zonelet-${play.stage.set}-replica-${third}`;
-    const lease = play.history.currentLeases().find(({ metadata }) => metadata?.name === name);
-    return Date.now() - Date.parse(lease?.spec?.renewTime ?? '') > 5_500;
-  });
-  const dead = await handover(play, '--zone', zone, '--to', third);
-  expect(dead.status).toBe(1);
-  expect(dead.err).toContain(third);
-  expect(play.leaderOf(zone)).toBe(from);
-  const { items } = await play.client.list(EVENTS);
-  expect(items.map(({ reason }) => reason)).toContain('HandOver');
-  play.stage.replaceReplica(third);
-  await play.replicaReady(third);
+    const again = await handover(play, '--zone', zone, '--to', from);
+    expect(again).toMatchObject({ status: 0, out: `${from} leads zone ${zone} already.\n` });
+    expect(await handover(play, '--zone', 'zone-x')).toMatchObject({ status: 2 });
+    const nobody = await handover(play, '--zone', zone, '--to', 'replica-7');
+    expect(nobody.err).toContain('no replica "replica-7"');
+    expect(nobody.status).toBe(1);
 
-  await scaleTo(play, 9);
-  expect(uids(workloadPods(play))).toEqual(expect.arrayContaining(before));
-  expect(restarts(workloadPods(play))).toBe(0);
-  await play.checkInvariants();
-});
+    play.stage.part(third).kill('SIGKILL');
+    // By then the leader has not heard of it for more than two of its beats.
+    await play.until('its silence', () => {
+      const name = `zonelet-${play.stage.set}-replica-${third}`;
+      const lease = play.history.currentLeases().find(({ metadata }) => metadata?.name === name);
+      return Date.now() - Date.parse(lease?.spec?.renewTime ?? '') > 5_500;
+    });
+    const dead = await handover(play, '--zone', zone, '--to', third);
+    expect(dead.status).toBe(1);
+    expect(dead.err).toContain(third);
+    expect(play.leaderOf(zone)).toBe(from);
+    const { items } = await play.client.list(EVENTS);
+    expect(items.map(({ reason }) => reason)).toContain('HandOver');
+    play.stage.replaceReplica(third);
+    await play.replicaReady(third);
+
+    await scaleTo(play, 9);
+    expect(uids(workloadPods(play))).toEqual(expect.arrayContaining(before));
+    expect(restarts(workloadPods(play))).toBe(0);
+    await play.checkInvariants();
+  },
+);

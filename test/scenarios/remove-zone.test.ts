@@ -69,7 +69,7 @@ test('remove-zone and uninstall: refused while it would lose something, else not
   await play.until('the zone to be back', () => node(play, zone)?.metadata !== undefined);
   await scaleTo(play, FIRST + 6);
   expect(restarts(workloadPods(play))).toBe(0);
-  await play.checkInvariants({ editedNodes: [nodeName], removedZones: [zone] });
+  await play.checkInvariants({ editedNodes: [nodeName], withoutLeader: [zone] });
 
   const asked = await zonelet(play, 'uninstall', '--drain');
   expect(asked).toMatchObject({ status: 0 });

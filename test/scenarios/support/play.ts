@@ -82,8 +82,8 @@ export interface Play extends AsyncDisposable {
 export interface CheckOptions {
   /** Nodes whose epoch the scenario itself has edited. */
   readonly editedNodes?: readonly string[];
-  /** Zones that the scenario itself has taken away for a while. */
-  readonly removedZones?: readonly string[];
+  /** Zones that the scenario itself has taken away, or kept from being led, for a while. */
+  readonly withoutLeader?: readonly string[];
   /** Nodes that said themselves that they are not Ready, because their backend was down. */
   readonly givenUp?: readonly string[];
   /** The scenario has set the clocks of replicas. */

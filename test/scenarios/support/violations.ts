@@ -24,13 +24,16 @@ export interface Circumstances extends Led {
   readonly blind?: readonly Outage[];
   /** Nodes whose epoch somebody has edited. */
   readonly editedNodes?: readonly string[];
+  /** Zones that the scenario itself has taken away, or kept from being led, for a while. */
+  readonly withoutLeader?: readonly string[];
   /** Nodes whose zone was to be given up. */
   readonly givenUp?: readonly string[];
 }
 
 /** Everything that is wrong by the histories up to now. */
 export function violations(journals: Journals, history: History, circumstances: Circumstances): Violation[] {
-  const { set, zones, now, blind, editedNodes, givenUp } = circumstances;
+  const { set, zones, now, blind, editedNodes, withoutLeader = [], givenUp } = circumstances;
+  const led = zones.filter(({ name }) => !withoutLeader.includes(name));
   const nodeOf = (zone: string): string => zones.find(({ name }) => name === zone)?.nodeName ?? '';
   const checks = {
     'I1, a stale write was accepted': epochsNeverFall(journals),
@@ -40,7 +43,7 @@ export function violations(journals: Journals, history: History, circumstances: 
     'I3, a status went back': podsNeverGoBack(history),
     'I4, a delete': deletedOnlyWhatWasToGo(journals, history),
     'I7, a Node did not stay Ready': nodesStayReady(history, set, now, blind, givenUp),
-    'I9, a zone was not led': zonesAreLed(history, circumstances),
+    'I9, a zone was not led': zonesAreLed(history, { ...circumstances, zones: led }),
   };
   return Object.entries(checks).flatMap(([what, wrong]) => wrong.map((evidence) => ({ what, evidence })));
 }

@@ -95,9 +95,10 @@ function world(seed: number) {
           healthyMs: now - other.healthySince,
           cutOffMs: new Map(),
         }));
-    const needed: Pick<Candidates, 'living' | 'self' | 'changedAt' | 'draining' | 'isHome' | 'homeSeen'> = {
+    const needed: Pick<Candidates, 'living' | 'self' | 'changedAt' | 'draining' | 'keeps' | 'isHome' | 'homeSeen'> = {
       living,
       self: () => contender(self),
+      keeps: new Set(),
       get changedAt() {
         return changedAt;
       },

@@ -187,3 +187,14 @@ test('who comes next: the home replica, else who leads fewest zones; a draining 
   });
   expect(nextLeader('a', [other('r0', { ready: false })])).toBeUndefined();
 });
+
+test('zones that were put somewhere by hand do not keep the others from being spread evenly', async () => {
+  const stage = new Stage(['a', 'b', 'c', 'd']);
+  const first = stage.start('r0');
+  await stage.advance(5_000);
+  // Whichever would have been the first to go is among them.
+  for (const term of first.terms.filter(({ zone }) => zone === 'a' || zone === 'b')) term.stay();
+  stage.start('r1');
+  await stage.advance(240_000, 500);
+  expect(stage.leaders()).toEqual({ a: 'r0', b: 'r0', c: 'r1', d: 'r1' });
+});
