@@ -260,9 +260,9 @@ async function lead(options: ZoneOptions, reports: ZoneReports, term: Term): Pro
   const working: Term = { ...term, ending: AbortSignal.any([term.ending, asked.signal]) };
   const work = async (): Promise<void> => {
     if (!(await claimBackend(options, mutations, working, log))) return;
-    phaseEnded('fence');
     // Last, so that nothing written by a predecessor comes after it is read; a store that is away is not waited for.
     await using state = await options.state.begin(term);
+    phaseEnded('fence');
     await runPodController({
       zone,
       nodeName: identity.nodeName,
