@@ -1,4 +1,5 @@
 /** What a world consists of. */
+import type { RedisModel } from '../support/redis-model.ts';
 import type { ApiServer } from './model/api-server.ts';
 import type { History } from './model/history.ts';
 import type { PeerNetwork } from './model/peers.ts';
@@ -18,6 +19,7 @@ export interface World {
   readonly zones: readonly Zone[];
   readonly replicas: readonly Replica[];
   readonly peers: PeerNetwork;
+  readonly redis: readonly RedisModel[];
 }
 
 export interface Zone {

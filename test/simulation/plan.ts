@@ -44,6 +44,8 @@ export interface Fault extends Timed {
     | { readonly kind: 'terminate'; readonly replica: number }
     | { readonly kind: 'slander'; readonly replica: number }
     | { readonly kind: 'wall clock'; readonly replica: number; readonly offsetMs: number }
+    | { readonly kind: 'redis away'; readonly server: number; readonly losing: boolean }
+    | { readonly kind: 'redis flush' }
     | { readonly kind: 'api away' }
     | { readonly kind: 'api restart' }
     | { readonly kind: 'api errors'; readonly share: number }
@@ -88,6 +90,10 @@ export interface Plan {
   /** From here on nothing is wrong and nobody does anything. */
   readonly calmFromMs: number;
   readonly nodeMonitorGraceMs: number;
+  readonly election: 'lease' | 'redis';
+  readonly state: 'kubernetes' | 'redis';
+  /** How many Redis servers there are. */
+  readonly redis: number;
   /** Rates of the replicas' clocks. */
   readonly rates: readonly number[];
   readonly steps: readonly (Fault | Deed)[];
@@ -116,12 +122,15 @@ export function drawPlan(seed: number, minutes?: number): Plan {
   const zones = d.between(1, 4);
   const drifting = d.chance(0.5);
   const rates = Array.from({ length: replicas }, () => (drifting ? 1 + DRIFT * (2 * d.next() - 1) : 1));
-  const place = { replicas, zones };
+  const election = d.chance(0.35) ? 'redis' : 'lease';
+  const state = d.chance(0.35) ? 'redis' : 'kubernetes';
+  const redis = election === 'redis' ? d.pick([1, 3]) : state === 'redis' ? 1 : 0;
+  const place = { replicas, zones, redis };
   const steps = [...faults(d, place, calmFromMs), ...deeds(d, place, calmFromMs)]
     .sort((a, b) => a.at - b.at)
     .map((step, id) => ({ ...step, id }));
   const nodeMonitorGraceMs = d.pick([40_000, 50_000]);
-  return { seed, replicas, zones, lengthMs, calmFromMs, nodeMonitorGraceMs, rates, steps };
+  return { seed, replicas, zones, lengthMs, calmFromMs, nodeMonitorGraceMs, election, state, redis, rates, steps };
 }
 
 /** The same with only these steps. */
@@ -132,6 +141,7 @@ export function withSteps(plan: Plan, ids: ReadonlySet<number>): Plan {
 interface Place {
   readonly replicas: number;
   readonly zones: number;
+  readonly redis: number;
 }
 
 const KINDS: readonly FaultKind[] = [
@@ -146,6 +156,8 @@ const KINDS: readonly FaultKind[] = [
   'terminate',
   'slander',
   'wall clock',
+  'redis away',
+  'redis flush',
   'api away',
   'api restart',
   'api errors',
@@ -158,7 +170,7 @@ const KINDS: readonly FaultKind[] = [
 
 function faults(d: Dice, place: Place, untilMs: number): Fault[] {
   // Each seed knows some kinds only: what all of them together drown is seen when few are at work.
-  const kinds = KINDS.filter(() => d.chance(0.4));
+  const kinds = KINDS.filter((kind) => d.chance(0.4) && (place.redis > 0 || !kind.startsWith('redis')));
   if (kinds.length === 0) return [];
   const everyMs = d.pick([1_500, 4_000, 10_000]);
   // What goes wrong together is worse than what goes wrong here and there.
@@ -177,12 +189,13 @@ function faults(d: Dice, place: Place, untilMs: number): Fault[] {
 function drawFault(
   d: Dice,
   kind: FaultKind,
-  { replicas, zones }: Place,
+  { replicas, zones, redis }: Place,
   victim: { readonly replica: number; readonly zone: number } | undefined,
 ): Fault['fault'] {
   const replica = victim?.replica ?? d.between(0, replicas - 1);
   const zone = victim?.zone ?? d.between(0, zones - 1);
-  const from = d.chance(0.5) ? 'api' : `zone-${zone}`;
+  const server = d.between(0, Math.max(0, redis - 1));
+  const from = redis > 0 && d.chance(0.4) ? `redis-${server}` : d.chance(0.5) ? 'api' : `zone-${zone}`;
   const direction = d.pick(['up', 'down'] as const);
   switch (kind) {
     case 'cut':
@@ -216,8 +229,11 @@ function drawFault(
     case 'terminate':
     case 'slander':
       return { kind, replica };
+    case 'redis away':
+      return { kind, server, losing: d.chance(0.5) };
     case 'api away':
     case 'api restart':
+    case 'redis flush':
       return { kind };
   }
 }

@@ -9,6 +9,7 @@ import { Link } from './model/link.ts';
 import { PeerNetwork } from './model/peers.ts';
 import { dice } from './model/randomness.ts';
 import { enter } from './model/real-world.ts';
+import { createRedis } from './model/redis.ts';
 import { Replica } from './model/replica.ts';
 import { Scheduler } from './model/scheduler.ts';
 import { ZoneBackend } from './model/zone-backend.ts';
@@ -31,13 +32,14 @@ export function createWorld(plan: Plan, keepLines: boolean): World {
     return { name, nodeName: `${SET}-${name}`, backend: new ZoneBackend(name, scheduler, history, dice(seed, name)) };
   });
   const peers = new PeerNetwork(scheduler, dice(seed, 'peers'));
+  const redis = Array.from({ length: plan.redis }, (_, i) => createRedis(`redis-${i}`, scheduler));
   const backends = new Map(zones.map(({ name, backend }) => [name, backend]));
   const replicas = plan.rates.map((rate, i) => {
     const name = `replica-${i}`;
     return new Replica({
       seed,
       name,
-      config: configOf(name, `zone-${i % plan.zones}`, zones),
+      config: configOf(plan, name, `zone-${i % plan.zones}`, zones),
       namespace: NAMESPACE,
       scheduler,
       history,
@@ -45,14 +47,16 @@ export function createWorld(plan: Plan, keepLines: boolean): World {
       apiLink: new Link(scheduler, dice(seed, `${name} api`)),
       backends,
       peers,
+      redis,
+      redisLinks: new Map(redis.map((_, r) => [`redis-${r}`, new Link(scheduler, dice(seed, `${name} redis-${r}`))])),
       backendLinks: new Map(zones.map((zone) => [zone.name, new Link(scheduler, dice(seed, `${name} ${zone.name}`))])),
       rate,
     });
   });
-  return { plan, scheduler, history, api, zones, replicas, peers };
+  return { plan, scheduler, history, api, zones, replicas, peers, redis };
 }
 
-function configOf(replica: string, homeZone: string, zones: readonly Zone[]): Config {
+function configOf(plan: Plan, replica: string, homeZone: string, zones: readonly Zone[]): Config {
   const file = {
     apiVersion: 'zonelet.dev/v1alpha1',
     kind: 'Zonelet',
@@ -60,6 +64,11 @@ function configOf(replica: string, homeZone: string, zones: readonly Zone[]): Co
     replica: { name: replica, homeZone, uid: `uid-of-${replica}` },
     zones: zones.map(({ name }) => ({ name, region: 'region', provider: { kind: 'simulated' } })),
     kubelet: { address: '10.0.0.1' },
+    election: { by: plan.election },
+    state: { by: plan.state },
+    ...(plan.redis === 0
+      ? {}
+      : { redis: { servers: Array.from({ length: plan.redis }, (_, i) => `redis://redis-${i}:6379`) } }),
   };
   return resolveConfig(schema.parse(file), { file: '/zonelet.yaml', env: {}, hostname: replica, providers: new Map() });
 }
@@ -150,6 +159,15 @@ function bringAbout(world: World, { fault, forMs }: Fault): void {
       replica?.stepWall(fault.offsetMs);
       end(() => replica?.stepWall(0));
       return;
+    case 'redis away': {
+      const model = world.redis[fault.server];
+      model?.stop(fault.losing);
+      end(() => model?.start());
+      return;
+    }
+    case 'redis flush':
+      for (const model of world.redis) model.flush();
+      return;
     case 'api away':
       api.trouble.away = true;
       api.breakStreams();
@@ -192,16 +210,18 @@ function bringAbout(world: World, { fault, forMs }: Fault): void {
 }
 
 function linkTo(replica: Replica, name: string): Link | undefined {
-  return name === 'api' ? replica.apiLink : replica.backendLinks.get(name);
+  if (name === 'api') return replica.apiLink;
+  return replica.backendLinks.get(name) ?? replica.redisLinks.get(name);
 }
 
 /** Whatever the plan left is over: two faults of one kind may have overlapped. */
-function heal({ api, zones, replicas }: World): void {
+function heal({ api, zones, replicas, redis }: World): void {
+  for (const model of redis) model.start();
   Object.assign(api.trouble, { away: false, errors: 0 });
   for (const { backend } of zones)
     Object.assign(backend.trouble, { away: false, slowMs: 0, lie: 'none', incomplete: false, staleMs: 0 });
   for (const replica of replicas) {
-    for (const link of [replica.apiLink, ...replica.backendLinks.values()]) {
+    for (const link of [replica.apiLink, ...replica.backendLinks.values(), ...replica.redisLinks.values()]) {
       Object.assign(link, { refused: false, duplication: 0, watchLagMs: 0 });
       for (const way of ['up', 'down'] as const) {
         Object.assign(link[way], { loss: 0, delayMs: 0 });

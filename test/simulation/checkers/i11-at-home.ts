@@ -1,22 +1,18 @@
 /** I11: after calm (hand-back delay and cooldown), every zone is led by its home replica; zones per replica differ by at most one. */
-import { parseHolder } from '../../../src/election/identity.ts';
-import { zoneLeaseName } from '../../../src/election/names.ts';
-import type { Lease } from '../../../src/kube/types.ts';
-import { NAMESPACE, SET } from '../place.ts';
 import type { CreateChecker } from './checker.ts';
+import { leadersOf } from './leaders.ts';
 
 /** A home replica is healthy for a minute, a cooldown lasts five. */
 const SETTLED_MS = 420_000;
 
-export const atHome: CreateChecker = ({ plan, zones, replicas, history }, report) => ({
-  atEnd() {
+export const atHome: CreateChecker = (world, report) => ({
+  async atEnd() {
+    const { plan, zones, replicas } = world;
     if (plan.lengthMs - plan.calmFromMs < SETTLED_MS) return;
+    const leaders = await leadersOf(world);
     const led = new Map(replicas.map(({ name }) => [name, 0]));
     for (const { name } of zones) {
-      const lease = history.object('leases.coordination.k8s.io', `${NAMESPACE}/${zoneLeaseName(SET, name)}`) as
-        | Lease
-        | undefined;
-      const leader = parseHolder(lease?.spec?.holderIdentity ?? '')?.replica ?? 'nobody';
+      const [leader = 'nobody'] = leaders.get(name) ?? [];
       led.set(leader, (led.get(leader) ?? 0) + 1);
       const homes = replicas.filter(({ config }) => config.replica.homeZone === name).map((replica) => replica.name);
       if (homes.length > 0 && !homes.includes(leader))

@@ -5,6 +5,7 @@ import type { Config } from '../../../src/config/config.ts';
 import { createKubeClient } from '../../../src/kube/api-client.ts';
 import type { Logger } from '../../../src/log.ts';
 import { createMetrics, type Metrics } from '../../../src/metrics/metrics.ts';
+import type { RedisModel } from '../../support/redis-model.ts';
 import type { ApiServer } from './api-server.ts';
 import { createApiTransport } from './api-transport.ts';
 import type { Actor, History } from './history.ts';
@@ -12,6 +13,7 @@ import type { Link } from './link.ts';
 import type { PeerNetwork } from './peers.ts';
 import { Process } from './process.ts';
 import { dice } from './randomness.ts';
+import { redisOver } from './redis.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { ZoneBackend } from './zone-backend.ts';
 
@@ -27,6 +29,8 @@ export interface ReplicaOptions {
   readonly backends: ReadonlyMap<string, ZoneBackend>;
   readonly backendLinks: ReadonlyMap<string, Link>;
   readonly peers: PeerNetwork;
+  readonly redis: readonly RedisModel[];
+  readonly redisLinks: ReadonlyMap<string, Link>;
   readonly rate: number;
 }
 
@@ -38,6 +42,7 @@ export class Replica {
   readonly name: string;
   readonly apiLink: Link;
   readonly backendLinks: ReadonlyMap<string, Link>;
+  readonly redisLinks: ReadonlyMap<string, Link>;
   readonly config: Config;
   readonly #options: ReplicaOptions;
   #starts = 0;
@@ -53,6 +58,7 @@ export class Replica {
     this.config = options.config;
     this.apiLink = options.apiLink;
     this.backendLinks = options.backendLinks;
+    this.redisLinks = options.redisLinks;
   }
 
   get process(): Process | undefined {
@@ -116,14 +122,17 @@ export class Replica {
           ...nothing,
         }),
         startPeers: async ({ holder }) => this.#options.peers.join(holder, process),
+        openRedis: async () => {
+          const servers = [...this.redisLinks].map(([name, link], i) =>
+            redisOver({ name, model: this.#options.redis[i] as RedisModel, link, process, scheduler }),
+          );
+          return { servers, forState: config.state.by === 'redis' ? servers[0] : undefined, ...nothing };
+        },
         createProvider: async (_raw, { zone }) => {
           const backend = this.#options.backends.get(zone);
           const link = this.backendLinks.get(zone);
           if (backend === undefined || link === undefined) throw new Error(`there is no backend of ${zone}`);
           return backend.provider(process, actor, link);
-        },
-        openRedis: async () => {
-          throw new Error('no Redis is simulated yet');
         },
       },
       stop: this.#stop.signal,
@@ -146,7 +155,7 @@ export class Replica {
     if (this.#process !== undefined) this.#options.peers.died(this.#process);
     this.#process?.kill();
     this.apiLink.breakStreams();
-    for (const link of this.backendLinks.values()) link.breakStreams();
+    for (const link of [...this.backendLinks.values(), ...this.redisLinks.values()]) link.breakStreams();
   }
 
   pause(asleep: boolean): void {
