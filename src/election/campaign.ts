@@ -5,7 +5,7 @@
 import { sleep } from '../clock.ts';
 import { createBell } from './bell.ts';
 import type { CampaignOptions, Contest } from './contest.ts';
-import { MAX_EPOCH } from './epoch-floor.ts';
+import { isBelievable } from './epoch-floor.ts';
 import { createHandBack } from './hand-back.ts';
 import type { LockCall, LockRecord } from './lock.ts';
 import { createObserver } from './observer.ts';
@@ -119,7 +119,7 @@ export function createCampaign(options: CampaignOptions): Campaign {
 
     function ended(end: TermEnd, detail: string, stands: number | undefined): void {
       // What nobody could write into a Lease is not believed.
-      if (stands !== undefined && stands < MAX_EPOCH) aftermath = { ...aftermath, stands };
+      if (stands !== undefined && isBelievable(stands)) aftermath = { ...aftermath, stands };
       metrics.leader.set({ zone }, 0);
       metrics.masterStatus.set({ name: lock.name }, 0);
       metrics.termsEnded.inc({ zone, reason: end });

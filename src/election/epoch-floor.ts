@@ -13,6 +13,11 @@ import { ELECTION_ANNOTATION, EPOCH_ANNOTATION, LEADER_ANNOTATION, WRITER_EPOCH_
 /** Lease.spec.leaseTransitions, which carries the epoch too, is an int32. */
 export const MAX_EPOCH = 2 ** 31 - 2;
 
+/** Somebody's edit, rather than the epoch of a term: nobody counts that far, and no term could follow it. */
+export function isBelievable(epoch: number): boolean {
+  return epoch >= 0 && epoch < MAX_EPOCH;
+}
+
 /** The epoch that is written on the Node; undefined when there is none, or none that could be true. */
 export function epochFloor(node: Node | undefined): number | undefined {
   return epochIn(node, EPOCH_ANNOTATION);
@@ -27,7 +32,7 @@ function epochIn(object: KubeObject | undefined, annotation: string): number | u
   const text = object?.metadata?.annotations?.[annotation];
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
   const epoch = Number(text);
-  return epoch <= MAX_EPOCH ? epoch : undefined;
+  return isBelievable(epoch) ? epoch : undefined;
 }
 
 /** True when (epoch, holder) may act on this Node: nobody has claimed a higher epoch, or the same one under another name. */

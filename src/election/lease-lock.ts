@@ -11,7 +11,7 @@ import { formatMicroTime } from '../kube/micro-time.ts';
 import { compareResourceVersions } from '../kube/resource-version.ts';
 import { LEASES } from '../kube/resources.ts';
 import type { Lease } from '../kube/types.ts';
-import { MAX_EPOCH } from './epoch-floor.ts';
+import { isBelievable, MAX_EPOCH } from './epoch-floor.ts';
 import type { Lock, LockRecord } from './lock.ts';
 import { HAND_OVER_ANNOTATION, SET_LABEL } from './names.ts';
 
@@ -40,9 +40,10 @@ export function createLeaseLock(options: LeaseLockOptions): Lock {
     const { spec, metadata } = lease;
     const holder = spec?.holderIdentity ?? '';
     const seconds = spec?.leaseDurationSeconds ?? 0;
+    const transitions = spec?.leaseTransitions ?? 0;
     const record: LockRecord = {
       holder,
-      epoch: Math.max(0, spec?.leaseTransitions ?? 0),
+      epoch: isBelievable(transitions) ? transitions : 0,
       durationMs: seconds * 1000,
       released: holder === '' && seconds <= RELEASED_SECONDS,
       handOverTo: metadata?.annotations?.[HAND_OVER_ANNOTATION],

@@ -283,6 +283,21 @@ describe('a zone with two replicas', () => {
     },
   );
 
+  for (const edited of [2 ** 31 - 1, 2 ** 31 - 2, -5]) {
+    test.runIf(isLease())(`an epoch that nobody counts to, written by hand: ${edited} is not believed`, async () => {
+      const { stage, a, b } = await led();
+      stage.cluster.edit(LEASES, 'zonelet-demo-a', (lease) => {
+        lease.spec = { ...lease.spec, leaseTransitions: edited };
+      });
+      await stage.advance(5_000);
+      const epoch = stage.leader('a')?.terms.at(-1)?.epoch;
+      expect(stage.cluster.lease('zonelet-demo-a')?.spec?.leaseTransitions).toBe(epoch);
+      a.kill();
+      await stage.until(() => b.acts('a'), 10_000);
+      expect(b.terms.at(-1)?.epoch).toBe((a.terms.at(-1)?.epoch ?? 0) + 1);
+    });
+  }
+
   test.runIf(isLease())('holder wiped out or epoch lowered by hand: never two, and the epoch rises', async () => {
     const { stage, a } = await led();
     a.link.watchSilent = true;
