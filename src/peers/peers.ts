@@ -45,6 +45,8 @@ export interface Peers extends AsyncDisposable {
 const IN_FLIGHT_MS = 1_000;
 const REDIAL_MS = 500;
 const REDIAL_MAX_MS = 5_000;
+/** Vain tries in a row after which an operator is told: some 10 s where connections are refused, more where they vanish. */
+const SAY_AFTER = 5;
 
 export async function startPeers(options: PeersOptions): Promise<Peers> {
   const { holder: own, certificate, clock, metrics, log } = options;
@@ -74,10 +76,16 @@ export async function startPeers(options: PeersOptions): Promise<Peers> {
   /** Holds a connection to this one process for as long as it is heard of. */
   async function follow(holder: string, to: PeerAddress, signal: AbortSignal): Promise<void> {
     let pauseMs = REDIAL_MS;
+    let vain = 0;
     while (!signal.aborted && others().has(holder)) {
       const end = await holdLink({ to, holder, certificate, clock, signal, established });
       if (end.how === 'unreached') {
-        if (!signal.aborted) log.debug({ peer: holder, detail: end.detail }, 'no connection to another replica');
+        if (!signal.aborted) {
+          log[++vain === SAY_AFTER ? 'warn' : 'debug'](
+            { peer: holder, at: `${to.host} ${to.port}`, detail: end.detail },
+            'no connection to another replica: if it died, its lease would have to run out',
+          );
+        }
       } else {
         metrics.connected.dec();
         if (signal.aborted) return;
@@ -92,6 +100,7 @@ export async function startPeers(options: PeersOptions): Promise<Peers> {
 
     function established(): void {
       pauseMs = REDIAL_MS;
+      vain = 0;
       // Whatever was proved, it was wrong.
       proofs.withdraw(holder);
       metrics.connected.inc();

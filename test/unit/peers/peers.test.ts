@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { Registry } from 'prom-client';
 import { beforeAll, expect, test, vi } from 'vitest';
-import { systemClock } from '../../../src/clock.ts';
+import { type Clock, systemClock } from '../../../src/clock.ts';
 import { PEER_ANNOTATION } from '../../../src/election/names.ts';
 import { selfSigned } from '../../../src/kubelet/self-signed.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { type PeerMetrics, peerMetrics } from '../../../src/metrics/peers.ts';
 import type { PeerCertificate } from '../../../src/peers/link.ts';
 import { formatPeerAddress, type PeerAddress, parsePeerAddress } from '../../../src/peers/peer-address.ts';
-import { type Peers, startPeers } from '../../../src/peers/peers.ts';
+import { type Peers, type PeersOptions, startPeers } from '../../../src/peers/peers.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { Board, type Entry } from './board.ts';
 import type { Beginning } from './peer-process.ts';
@@ -38,7 +38,12 @@ interface Here extends AsyncDisposable {
 const holderOf = (name: string): string => `${name}_-_boot-${name}`;
 
 /** The peers of a replica in this process. */
-async function here(name: string, board: Board, certificate = certificates[0]!): Promise<Here> {
+async function here(
+  name: string,
+  board: Board,
+  certificate = certificates[0]!,
+  also: Partial<PeersOptions> = {},
+): Promise<Here> {
   const metrics = peerMetrics(new Registry());
   const peers = await startPeers({
     holder: holderOf(name),
@@ -48,6 +53,7 @@ async function here(name: string, board: Board, certificate = certificates[0]!):
     clock: systemClock,
     metrics,
     log: silentLogger,
+    ...also,
   });
   const stop = new AbortController();
   const running = peers.run(board.seenBy(name, holderOf(name)), stop.signal);
@@ -271,6 +277,28 @@ test('each holds a connection to each, and a newcomer is found', async () => {
   await using c = await here('c', board, certificates[2]);
   const all = [a, b, c];
   await until(async () => (await Promise.all(all.map((one) => one.connected()))).every((count) => count === 2));
+});
+
+test('a replica that cannot be connected to is told of, once', async () => {
+  const board = new Board();
+  const warnings: object[] = [];
+  const log = { ...silentLogger, warn: (fields: object) => void warnings.push(fields) };
+  let timers = 0;
+  // Pauses between tries are of no interest here.
+  const clock: Clock = {
+    ...systemClock,
+    setTimer(delayMs, run) {
+      timers++;
+      return systemClock.setTimer(delayMs / 100, run);
+    },
+  };
+  await using _a = await here('a', board, certificates[0], { clock, log });
+  const at = { host: '127.0.0.1', port: 1, fingerprint: '0'.repeat(64) };
+  board.put({ name: 'b', holder: holderOf('b'), annotations: { [PEER_ANNOTATION]: formatPeerAddress(at) } });
+  await until(() => warnings.length > 0);
+  const seen = timers;
+  await until(() => timers > seen + 10);
+  expect(warnings).toEqual([expect.objectContaining({ peer: holderOf('b'), at: '127.0.0.1 1' })]);
 });
 
 test('a port that is taken is named in the failure', async () => {
