@@ -124,6 +124,48 @@ const CASES: Readonly<Record<string, (api: Api) => Promise<unknown>>> = {
       outcome(await api.send('GET', `${PODS}/held`)),
     ];
   },
+  'a leader names what it decided upon: status, and the removal of a pod that is going': async (api) => {
+    const { body: first } = await api.send('POST', PODS, bound('fenced'));
+    const { uid, resourceVersion: old } = first.metadata;
+    const merge = { 'content-type': 'application/merge-patch+json' };
+    const status = async (metadata: object): Promise<Answer> =>
+      await api.send('PATCH', `${PODS}/fenced/status`, { metadata, status: { message: 'said' } }, merge);
+    const remove = async (preconditions: object): Promise<unknown> =>
+      outcome(await api.send('DELETE', `${PODS}/fenced`, { gracePeriodSeconds: 0, preconditions }));
+    const annotations = { note: 'rides along' };
+    const written = await status({ uid, resourceVersion: old, annotations });
+    const refused = [
+      outcome(await status({ uid, resourceVersion: old })),
+      outcome(await status({ uid: 'e0000000-0000-0000-0000-000000000000' })),
+    ];
+    const { body: going } = await api.send('DELETE', `${PODS}/fenced`, { gracePeriodSeconds: 30 });
+    return [
+      written.status,
+      written.body.metadata?.annotations,
+      written.body.status?.message,
+      ...refused,
+      await remove({ uid, resourceVersion: old }),
+      await remove({ uid: 'e0000000-0000-0000-0000-000000000000' }),
+      await remove({ uid, resourceVersion: going.metadata?.resourceVersion }),
+      outcome(await api.send('GET', `${PODS}/fenced`)),
+    ];
+  },
+  'a leader names the version of its Node': async (api) => {
+    const nodes = '/api/v1/nodes';
+    const { body: first } = await api.send('POST', nodes, { metadata: { name: 'fenced' } });
+    const { uid, resourceVersion } = first.metadata;
+    const strategic = { 'content-type': 'application/strategic-merge-patch+json' };
+    const capacity = { cpu: '8' };
+    const status = async (metadata: object): Promise<Answer> =>
+      await api.send('PATCH', `${nodes}/fenced/status`, { metadata, status: { capacity } }, strategic);
+    const written = await status({ uid, resourceVersion, annotations: { note: 'rides along' } });
+    return [
+      written.status,
+      written.body.metadata?.annotations?.note,
+      outcome(await status({ uid, resourceVersion })),
+      outcome(await status({ uid: 'e0000000-0000-0000-0000-000000000000' })),
+    ];
+  },
   'a finalizer holds': async (api) => {
     await api.send('POST', PODS, { ...pod(''), metadata: { name: 'finalized', finalizers: ['zonelet.dev/test'] } });
     await api.send('DELETE', `${PODS}/finalized`);
