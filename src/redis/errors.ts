@@ -101,6 +101,11 @@ export function timedOut(server: string, afterMs: number): RedisError {
   return new RedisError('Ambiguous', server, REASONS.timeout, `did not answer within ${Math.round(afterMs)} ms`);
 }
 
+/** While nothing was under way. */
+export function connectionEnded(server: string): RedisError {
+  return new RedisError('Unavailable', server, REASONS.unreachable, 'has ended the connection');
+}
+
 export function closedUnanswered(server: string): RedisError {
   return new RedisError('Ambiguous', server, REASONS.closed, 'ended the connection before it answered');
 }

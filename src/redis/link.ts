@@ -10,6 +10,7 @@ import type { RedisAddress } from './address.ts';
 import {
   abortedCall,
   closedUnanswered,
+  connectionEnded,
   dialError,
   RedisError,
   replyError,
@@ -61,6 +62,8 @@ const SOCKET_TIMEOUT_MS = 2_000;
 const BEAT_MS = 2_000;
 /** While it answers with an error: it is loading, say. */
 const RETRY_BEAT_MS = 250;
+/** A server that stays a replica is not dialled anew at every write. */
+const MOVED_EVERY_MS = 30_000;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 2_000;
 
@@ -94,9 +97,17 @@ export function openLink(IoRedis: typeof Redis, options: LinkOptions): Link {
       return pause * (0.8 + 0.4 * random.next());
     },
     // Behind a name that moved to a new primary the old one answers still.
-    reconnectOnError: (error) => replyWord(error.message) === 'READONLY',
+    reconnectOnError(error) {
+      const now = clock.monotonic();
+      if (replyWord(error.message) !== 'READONLY' || now - movedAt < MOVED_EVERY_MS) return false;
+      movedAt = now;
+      setDown(replyError(address.name, error.message));
+      return true;
+    },
   });
   let up = false;
+  /** When it was last dialled anew because the server is a replica. */
+  let movedAt = Number.NEGATIVE_INFINITY;
   let lastError: RedisError | undefined;
   /** Counts connections, so that the beats of one that ended stop. */
   let connection = 0;
@@ -106,7 +117,7 @@ export function openLink(IoRedis: typeof Redis, options: LinkOptions): Link {
   client.on('ready', () => void beat(++connection));
   client.on('close', () => {
     connection++;
-    if (up) setDown(dialError(address.name, Object.assign(new Error('closed'), { code: 'ECONNRESET' })));
+    if (up) setDown(connectionEnded(address.name));
   });
 
   function readPassword(): void {

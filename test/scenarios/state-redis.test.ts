@@ -45,6 +45,10 @@ test.skipIf(!hasRedisServer)(
     const leader = play.leaderOf(first) ?? '';
     expect(await metric(play, leader, 'zonelet_state_connected', { zone: first })).toBe(0);
     expect(await metric(play, leader, 'zonelet_redis_up', {})).toBe(0);
+    const { httpPort } = play.stage.replicas.find(({ name }) => name === leader) ?? {};
+    const ready = await fetch(`http://127.0.0.1:${httpPort}/readyz`);
+    expect(ready.status).toBe(200);
+    expect(await ready.text()).toContain(`[+]pod state: not shared: ${redis.url} refuses connections`);
 
     // Empty: it kept nothing.
     await redis.start();

@@ -1,5 +1,6 @@
 /** Where the pod state of a zone is kept. */
 import type { Logger } from '../../log.ts';
+import type { ReadinessCheck } from '../../metrics/http-server.ts';
 import type { RedisServer } from '../../redis/server.ts';
 import type { StateStore } from '../../state/contract.ts';
 import { kubernetesStateStore } from '../../state/kubernetes-store.ts';
@@ -24,4 +25,15 @@ export function zoneState(
     onFenced: () => metrics.election.fenced.inc({ zone, by: 'state' }),
     log,
   });
+}
+
+/** A Redis that is away is told and makes nobody unready: zones are led without it. */
+export function stateReadiness(server: RedisServer | undefined): ReadinessCheck[] {
+  if (server === undefined) return [];
+  const check: ReadinessCheck['check'] = () => {
+    const detail =
+      server.state === 'up' ? undefined : (server.lastError?.message ?? `${server.name} has not answered yet`);
+    return { ok: true, ...(detail === undefined ? {} : { detail: `not shared: ${detail}` }) };
+  };
+  return [{ name: 'pod state', check }];
 }

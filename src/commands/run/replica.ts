@@ -17,7 +17,7 @@ import { watchForDrain } from '../../zone/drain-watch.ts';
 import { createSetHealth, type SetHealth } from '../../zone/health/health.ts';
 import { runZone } from '../../zone/zone.ts';
 import { electionReadiness, electOnRedis } from './election.ts';
-import { zoneState } from './pod-state.ts';
+import { stateReadiness, zoneState } from './pod-state.ts';
 import type { ReplicaOptions } from './replica-options.ts';
 import { service } from './service.ts';
 import { startWitnesses } from './witnesses.ts';
@@ -148,6 +148,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 readiness: [
                   { name: 'cluster', check: () => ({ ok: facts !== undefined }) },
                   ...electionReadiness(config, () => facts),
+                  ...stateReadiness(redis?.forState),
                   ...caches.map(({ name, informer }) => ({
                     name: `cache of ${name}`,
                     check: () => ({ ok: informer.hasSynced }),

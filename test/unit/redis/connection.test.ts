@@ -225,6 +225,22 @@ describe.skipIf(!hasRedisServer)('on a real server', () => {
     expect(told.message).toContain(real.url);
   });
 
+  test('a server that stays a replica is not dialled anew at every write', async () => {
+    const real = await server();
+    const redis = await connect(real.url);
+    await redis.eval(GET, ['k'], []);
+    real.command('REPLICAOF', '127.0.0.1', '1');
+    expect((await failure(redis.eval(SET, ['k'], ['v']))).reason).toBe('READONLY');
+    await until(redis, 'up');
+    const connection = (): string | undefined =>
+      /id=(\d+)[^\n]*name=zonelet-test/.exec(real.command('CLIENT', 'LIST'))?.[1];
+    const before = connection();
+    expect(before).toBeDefined();
+    for (let i = 0; i < 5; i++) expect((await failure(redis.eval(SET, ['k'], ['v']))).reason).toBe('READONLY');
+    expect(connection()).toBe(before);
+    expect(redis.state).toBe('up');
+  });
+
   test('somebody else’s long script is told as BUSY, and ends', async () => {
     const real = await server({ args: ['--lua-time-limit', '20'] });
     const redis = await connect(real.url);
