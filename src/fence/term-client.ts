@@ -12,6 +12,7 @@ import { epochFloor, writerEpoch } from '../election/epoch-floor.ts';
 import { WRITER_EPOCH_ANNOTATION } from '../election/names.ts';
 import { assertMayAct, type Term } from '../election/term.ts';
 import { hasCode, ZoneletError } from '../errors.ts';
+import { joinedWith } from '../joined-signal.ts';
 import type { CallOptions, DeleteOptions, KubeClient, ObjectName, Patch, WriteOptions } from '../kube/client.ts';
 import { NODES, type Resource } from '../kube/resources.ts';
 import type { KubeObject } from '../kube/types.ts';
@@ -59,12 +60,13 @@ const LOOK_TIMEOUT_MS = 3_000;
 
 export function createTermClient(options: TermClientOptions): TermClient {
   const { client, term, policyNode, onFenced } = options;
+  const whileInOffice = joinedWith(term.signal);
 
   function bounded<O extends CallOptions>(given: O | undefined): O & CallOptions {
     const { signal, timeoutMs = TIMEOUT_MS } = given ?? {};
     return {
       ...(given as O),
-      signal: signal === undefined ? term.signal : AbortSignal.any([signal, term.signal]),
+      signal: whileInOffice(signal),
       timeoutMs: Math.min(timeoutMs, term.remainingMs()),
       onSend: () => assertMayAct(term),
     };

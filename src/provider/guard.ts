@@ -11,6 +11,7 @@
 import type { Clock } from '../clock.ts';
 import { assertMayAct, type Term } from '../election/term.ts';
 import { codeOf, hasCode, messageOf, ZoneletError } from '../errors.ts';
+import { joinedWith } from '../joined-signal.ts';
 import type { Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { ProviderMetrics } from '../metrics/provider.ts';
@@ -293,6 +294,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
   function forTerm(term: Term, owner: string): TermProvider {
     /** Creates whose outcome is not known yet. Bounded by the pods of the zone: a pod's deletion takes it out. */
     const uncertain = new Set<string>();
+    const whileInOffice = joinedWith(term.signal);
 
     function fenced(by: 'self' | 'backend', error: ZoneletError): void {
       options.onFenced?.(by);
@@ -305,7 +307,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
       { signal, attempt = 1 }: MutationOptions,
       run: (operation: Operation) => Promise<T>,
     ): Promise<T> {
-      const waiting = signal === undefined ? term.signal : AbortSignal.any([signal, term.signal]);
+      const waiting = whileInOffice(signal);
       return await inTurn(waiting, async () => {
         // Here, after any wait and before anything is sent: this is what keeps two leaders from acting at once.
         try {
