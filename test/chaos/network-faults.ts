@@ -1,17 +1,30 @@
-/** What happens to one replica's way to the API server. */
+/** What happens to one leader's way to the API server, or to the backend of a zone that it leads. */
 import type { FaultProxy } from '../support/fault-proxy.ts';
 import { type Fault, type Field, LEASE_MS, pause, seconds, someLeader } from './field.ts';
 
-function onTheWay(
+interface Way {
+  readonly to: string;
+  readonly proxy: FaultProxy;
+}
+
+const WAYS: readonly ((field: Field, replica: string) => Way)[] = [
+  ({ play }, replica) => ({ to: 'the API server', proxy: play.links.toApiServer(replica) }),
+  ({ play, dice }, replica) => {
+    const { zone } = dice.pick(play.observer.zones().filter(({ leader }) => leader === replica));
+    return { to: `the backend of ${zone}`, proxy: play.links.toBackend(replica, zone) };
+  },
+];
+
+function onAWay(
   name: string,
-  begin: (proxy: FaultProxy, field: Field) => string,
+  begin: (proxy: FaultProxy, field: Field) => string | undefined,
   end: (proxy: FaultProxy) => void,
-): Fault {
-  return {
-    name,
+): readonly Fault[] {
+  return WAYS.map((way, index) => ({
+    name: `${name} ${index === 0 ? 'the API server' : 'a backend'}`,
     async happen(field) {
       const victim = someLeader(field);
-      const proxy = field.play.links.toApiServer(victim.name);
+      const { to, proxy } = way(field, victim.name);
       // From a hiccup to well beyond the lease.
       const forMs = field.dice.between(500, 2 * LEASE_MS);
       const how = begin(proxy, field);
@@ -20,43 +33,43 @@ function onTheWay(
       } finally {
         end(proxy);
       }
-      return `${victim.name}${how} for ${seconds(forMs)}`;
+      return `from ${victim.name} to ${to}${how === undefined ? '' : `, ${how}`}, for ${seconds(forMs)}`;
     },
-  };
+  }));
 }
 
 export const NETWORK_FAULTS: readonly Fault[] = [
-  onTheWay(
-    'connections to the API server cut',
+  ...onAWay(
+    'connections cut to',
     (proxy) => {
       proxy.cut(true);
-      return '';
+      return undefined;
     },
     (proxy) => proxy.cut(false),
   ),
-  onTheWay(
-    'answers of the API server come late',
+  ...onAWay(
+    'late answers of',
     (proxy) => {
       proxy.hang(true);
-      return '';
+      return undefined;
     },
     (proxy) => proxy.hang(false),
   ),
-  onTheWay(
-    'traffic to the API server delayed',
+  ...onAWay(
+    'traffic delayed to',
     (proxy, { dice }) => {
       // Within the margin that covers the way of a last request: what comes later is told in src/fence/README.md.
       const ms = dice.between(20, 400);
       proxy.delay(ms);
-      return ` by ${ms} ms each way`;
+      return `${ms} ms each way`;
     },
     (proxy) => proxy.delay(0),
   ),
-  onTheWay(
-    'connections to the API server half-closed',
+  ...onAWay(
+    'connections half-closed to',
     (proxy) => {
       proxy.halfClose(true);
-      return '';
+      return undefined;
     },
     (proxy) => proxy.halfClose(false),
   ),

@@ -1,7 +1,7 @@
 /** One thing after the other is done to a set, and after each it is held to what must always be true. */
 import type { Clock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
-import { openScenario, type Play, type PlayOptions } from '../scenarios/support/play.ts';
+import { openScenario, type Play } from '../scenarios/support/play.ts';
 import type { Violation } from '../scenarios/support/violations.ts';
 import { type RedisServerProcess, startRedisServer } from '../support/redis-server.ts';
 import type { Arguments } from './arguments.ts';
@@ -11,6 +11,8 @@ import { evidence } from './evidence.ts';
 import { type Fault, type Field, pause, seconds } from './field.ts';
 import { flowOfPods } from './flow.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
+import { PEER_FAULTS } from './peer-faults.ts';
+import { openPeerLink } from './peer-link.ts';
 import { PROCESS_FAULTS } from './process-faults.ts';
 import { REDIS_FAULTS } from './redis-faults.ts';
 import { aboveBounds, type Score, score } from './score.ts';
@@ -32,7 +34,7 @@ export interface Outcome extends Score {
   readonly ok: boolean;
 }
 
-const FAULTS: readonly Fault[] = [...PROCESS_FAULTS, ...SERVER_FAULTS, ...NETWORK_FAULTS];
+const FAULTS: readonly Fault[] = [...PROCESS_FAULTS, ...SERVER_FAULTS, ...NETWORK_FAULTS, ...PEER_FAULTS];
 const REDIS_SERVERS = 3;
 /** Pods come and go before and after a fault, not only while it lasts. */
 const AROUND_MS = 1_000;
@@ -49,17 +51,24 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
   // Redis keeps what it was told when it is killed, as redlock wants it; that it forgets is a fault of its own.
   while (election === 'redis' && redis.length < REDIS_SERVERS)
     redis.push(undo.use(await startRedisServer({ persistent: true })));
+  const peer = undo.use(await openPeerLink('replica-1'));
+  const redisSections = election === 'redis' ? byRedis(redis) : {};
   await using play = await openScenario({
     pods,
     on: on === 'kubernetes' ? 'real' : 'embedded',
     proxied: true,
     carryEpoch: true,
-    ...(election === 'redis' ? byRedis(redis) : {}),
+    electedBy: election,
+    settings: (replica) => ({
+      ...(replica === peer.replica ? { peers: peer.section } : {}),
+      ...redisSections,
+    }),
+    env: peer.env,
     folder,
     signal,
   });
   // Pods and faults draw from dice of their own: how quick the machine is does not change which faults come.
-  const field: Field = { play, dice: dice(seed), redis, takeovers: [], clock, signal };
+  const field: Field = { play, dice: dice(seed), peer, redis, takeovers: [], clock, signal };
   const flow = flowOfPods({ ...field, dice: dice(seed + 1) });
   const judge = createJudge(play, say);
   const faults = deck(field);
@@ -115,13 +124,8 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
   };
 }
 
-function byRedis(redis: readonly RedisServerProcess[]): Pick<PlayOptions, 'electedBy' | 'settings'> {
-  const settings = {
-    election: { by: 'redis' },
-    redis: { servers: redis.map(({ url }) => url) },
-    state: { by: 'redis' },
-  };
-  return { electedBy: 'redis', settings: () => settings };
+function byRedis(redis: readonly RedisServerProcess[]): object {
+  return { election: { by: 'redis' }, redis: { servers: redis.map(({ url }) => url) }, state: { by: 'redis' } };
 }
 
 interface Judge {

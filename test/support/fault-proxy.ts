@@ -7,6 +7,8 @@ export interface FaultProxy extends AsyncDisposable {
   target(port: number): void;
   /** Every connection breaks and none can be made, until it is called with false. */
   cut(on: boolean): void;
+  /** As where no process is: every connection breaks and new ones are refused, until it is called with false. */
+  refuse(on: boolean): Promise<void>;
   /** Requests get through and no answers, until it is called with false: then they come, late. */
   hang(on: boolean): void;
   /** Every chunk is handed on that many milliseconds later, in both directions; 0 ends it. */
@@ -110,21 +112,37 @@ export async function startFaultProxy(): Promise<FaultProxy> {
     });
     if (halfClosed) client.end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const listen = (port: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  await listen(0);
   const breakAll = (): void => {
     for (const { client, upstream } of links) {
       client.destroy();
       upstream.destroy();
     }
   };
+  const { port } = server.address() as AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     target(port) {
       targetPort = port;
     },
     cut(on) {
       isCut = on;
       if (on) breakAll();
+    },
+    async refuse(on) {
+      if (on === !server.listening) return;
+      if (!on) return await listen(port);
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      breakAll();
+      await closed;
     },
     hang(on) {
       hangs = on;

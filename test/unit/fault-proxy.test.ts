@@ -99,6 +99,22 @@ test('half-closed, the client is told of an end that the server hears nothing of
   await says(again, 'again');
 });
 
+test('refusing, as where nobody listens, and back on the same port', async () => {
+  const client = await open();
+  client.socket.write('hello');
+  await says(client, 'hello');
+  const ended = once(client.socket, 'end');
+  await proxy.refuse(true);
+  await ended;
+  await expect(once(connect({ port: proxy.port, host: '127.0.0.1' }), 'connect')).rejects.toMatchObject({
+    code: 'ECONNREFUSED',
+  });
+  await proxy.refuse(false);
+  const again = await open();
+  again.socket.write('again');
+  await says(again, 'again');
+});
+
 test('cut, every connection breaks and none can be made', async () => {
   const client = await open();
   client.socket.write('hello');
