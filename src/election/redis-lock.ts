@@ -181,10 +181,7 @@ export function createRedisLock(options: RedisLockOptions): Lock {
       if (looks.length < majority) throw shortage(servers, answers, majority);
       const told = tally(looks, majority, holder);
       highestEpoch = Math.max(highestEpoch, told.epoch);
-      const ended = [...endless].flatMap(([value, since]) =>
-        clock.monotonic() - since >= leaseDurationMs ? [value] : [],
-      );
-      own = [...told.own, ...ended];
+      own = told.own;
       return recordOf(told);
     },
 

@@ -29,7 +29,7 @@ export interface RedisQuorum {
   readonly majority: number;
   /** By server: why it is of no use now; undefined where it is. */
   problems(): readonly (string | undefined)[];
-  /** Runs a script on all servers. Waits until most have answered or all have failed, and then only a moment longer. */
+  /** Runs a script on all servers. Waits until most have answered or all have failed, then only a moment longer. */
   ask(script: RedisScript, keys: readonly string[], args: ScriptArguments, call: LockCall): Promise<Answers>;
   /** Rejects with `Conflict` when most servers have it otherwise, with `Ambiguous` when that is open. */
   acquire(key: string, value: string, ttlMs: number, call: LockCall): Promise<void>;
@@ -157,6 +157,7 @@ export function createRedisQuorum(
           straggling.abort();
           resolve();
         };
+        void sleep(clock, call.timeoutMs, straggling.signal).then(done);
         for (const [index, member] of members.entries()) {
           void run(member, script, keys, args, call)
             .then((answer) => {

@@ -38,7 +38,8 @@ export const RAISED = { yes: 1, held: 0, outrun: -1 } as const;
 /**
  * Makes an epoch one's own on this server, before the lock is taken with it. Keys: lock, epoch, given. Arguments: the
  * epoch, the highest that there can be; the value that is being replaced and how many milliseconds it may have left, for
- * one that was extended since is held by somebody who lives; then values that may be cleared away whatever they have left.
+ * one that was extended since is held by somebody who lives (one without an end has less than none); then values that may
+ * be cleared away whatever they have left.
  */
 export const RAISE = redisScript(
   'lock-raise',

@@ -1,7 +1,8 @@
 /** One thing after the other is done to a set, and after each it is held to what must always be true. */
 import type { Clock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
-import { openScenario, type Play } from '../scenarios/support/play.ts';
+import { openScenario, openScenario, type Play, type Play, type PlayOptions } from '../scenarios/support/play.ts';
+import { followLocks } from '../scenarios/support/redis.ts';
 import type { Violation } from '../scenarios/support/violations.ts';
 import { type RedisServerProcess, startRedisServer } from '../support/redis-server.ts';
 import type { Arguments } from './arguments.ts';
@@ -53,6 +54,7 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     redis.push(undo.use(await startRedisServer({ persistent: true })));
   const peer = undo.use(await openPeerLink('replica-1'));
   const redisSections = election === 'redis' ? byRedis(redis) : {};
+    ...(locks === undefined ? : signs: () => locks.signs ),
   await using play = await openScenario({
     pods,
     on: on === 'kubernetes' ? 'real' : 'embedded',
@@ -64,6 +66,7 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
       ...redisSections,
     }),
     env: peer.env,
+    ...(locks === undefined ? {} : { signs: () => locks.signs }),
     folder,
     signal,
   });

@@ -28,7 +28,7 @@ describe.runIf(hasRedisServer)('a set that elects by three Redis servers', () =>
       pods: 9,
       carryEpoch: true,
       electedBy: 'redis',
-      signs: () => redis.signs,
+      signs: () => redis.locks.signs,
       settings: () => ({ election: { by: 'redis' }, redis: redis.section }),
     });
     const [first, second, third] = redis.all;
@@ -109,7 +109,7 @@ describe.runIf(hasRedisServer)('a set that elects by three Redis servers', () =>
     await using play = await openScenario({
       pods: 9,
       carryEpoch: true,
-      signs: () => redis.signs,
+      signs: () => redis.locks.signs,
       settings: () => ({ election: { by: 'lease' }, redis: redis.section }),
     });
     const before = uids(workloadPods(play));

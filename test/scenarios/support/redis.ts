@@ -20,7 +20,11 @@ export interface RedisServers extends AsyncDisposable {
   readonly all: readonly RedisServerProcess[];
   /** What a replica's configuration says of them. */
   readonly section: { readonly servers: readonly string[] };
-  /** Locks that a majority of them was seen to hold, in order. */
+  readonly locks: Locks;
+}
+
+export interface Locks extends AsyncDisposable {
+  /** Those that a majority of the servers was seen to hold, in order. */
   readonly signs: readonly Sign[];
 }
 
@@ -38,22 +42,32 @@ const LEASE_MS = parseDuration(DEFAULT_TIMING.redis.leaseDuration) ?? 0;
 export async function startRedisServers(count = 3): Promise<RedisServers> {
   await using started = new AsyncDisposableStack();
   const all: RedisServerProcess[] = [];
-  const connections: RedisServer[] = [];
-  for (let i = 0; i < count; i++) {
-    const process = started.use(await startRedisServer());
-    all.push(process);
-    const address = parseRedisUrl(process.url);
-    if ('problem' in address) throw new Error(address.problem);
-    const options = { address, credentials: {}, tls: {}, clientName: 'scenario', clock, random, log };
-    connections.push(started.use(await connectRedis({ ...options, metrics: redisMetrics(new Registry()) })));
-  }
-  const signs: Sign[] = [];
-  const ending = new AbortController();
-  const looking = watchLocks(connections, signs, ending.signal);
+  for (let i = 0; i < count; i++) all.push(started.use(await startRedisServer()));
+  const locks = started.use(await followLocks(all));
   const kept = started.move();
   return {
     all,
     section: { servers: all.map(({ url }) => url) },
+    locks,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Looks at the locks of all zones again and again, for the history does not have them. */
+export async function followLocks(servers: readonly RedisServerProcess[]): Promise<Locks> {
+  await using opened = new AsyncDisposableStack();
+  const connections: RedisServer[] = [];
+  for (const { url } of servers) {
+    const address = parseRedisUrl(url);
+    if ('problem' in address) throw new Error(address.problem);
+    const options = { address, credentials: {}, tls: {}, clientName: 'scenario', clock, random, log };
+    connections.push(opened.use(await connectRedis({ ...options, metrics: redisMetrics(new Registry()) })));
+  }
+  const signs: Sign[] = [];
+  const ending = new AbortController();
+  const looking = watchLocks(connections, signs, ending.signal);
+  const kept = opened.move();
+  return {
     signs,
     async [Symbol.asyncDispose]() {
       ending.abort();
