@@ -1,7 +1,7 @@
 /** One thing after the other is done to a set, and after each it is held to what must always be true. */
 import type { Clock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
-import { openScenario, openScenario, type Play, type Play, type PlayOptions } from '../scenarios/support/play.ts';
+import { openScenario, type Play } from '../scenarios/support/play.ts';
 import { followLocks } from '../scenarios/support/redis.ts';
 import type { Violation } from '../scenarios/support/violations.ts';
 import { type RedisServerProcess, startRedisServer } from '../support/redis-server.ts';
@@ -52,9 +52,9 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
   // Redis keeps what it was told when it is killed, as redlock wants it; that it forgets is a fault of its own.
   while (election === 'redis' && redis.length < REDIS_SERVERS)
     redis.push(undo.use(await startRedisServer({ persistent: true })));
+  const locks = election === 'redis' ? undo.use(await followLocks(redis)) : undefined;
   const peer = undo.use(await openPeerLink('replica-1'));
   const redisSections = election === 'redis' ? byRedis(redis) : {};
-    ...(locks === undefined ? : signs: () => locks.signs ),
   await using play = await openScenario({
     pods,
     on: on === 'kubernetes' ? 'real' : 'embedded',
