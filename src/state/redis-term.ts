@@ -51,6 +51,8 @@ export async function createTermState(
   /** The store has this term's fence, and the copy all that is in it. */
   let isCurrent = false;
   let wasFull = false;
+  /** The store may have what the copy does not. */
+  let hasForgotten = false;
 
   if (term.signal.aborted) stop();
   else term.signal.addEventListener('abort', stop, { once: true });
@@ -72,8 +74,9 @@ export async function createTermState(
       change(uid, 'drop');
       return;
     }
-    // While the store is away this is not remembered, or it would grow with every pod: what is still there then goes with
-    // the next complete list.
+    // While the store is away this is not remembered, or it would grow with every pod: what is still there then is read
+    // again and goes with the next complete list.
+    hasForgotten = true;
     pending.delete(uid);
     own.delete(uid);
   }
@@ -136,9 +139,10 @@ export async function createTermState(
         log.warn({ pods: records.size }, 'the shared pod state was lost; it is written anew');
       }
       for (const uid of records.keys()) pending.set(uid, 'set');
-    } else if (!copy.isAt(id, batch.length === 0 ? seq : seq - 1) && !(await readAll(timeoutMs))) {
-      return false;
+    } else if (hasForgotten || !copy.isAt(id, batch.length === 0 ? seq : seq - 1)) {
+      if (!(await readAll(timeoutMs))) return false;
     }
+    hasForgotten = false;
     copy.setAt(id, seq);
     isCurrent = true;
     shared.tell(undefined);
