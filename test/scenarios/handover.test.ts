@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EVENTS } from '../../src/kube/resources.ts';
+import { EVENTS, NODES } from '../../src/kube/resources.ts';
 import { hasRedisServer } from '../support/redis-server.ts';
 import { CLUSTER } from './support/cluster.ts';
 import { zonelet } from './support/command.ts';
@@ -8,6 +8,7 @@ import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 
 const handover = (play: Play, ...args: string[]) => zonelet(play, 'handover', ...args);
 
+const MACHINE = 'machine-1';
 /** By Redis too where there is time for it: `npm run test:kubernetes`. */
 const ELECTIONS = CLUSTER === 'real' && hasRedisServer ? (['lease', 'redis'] as const) : (['lease'] as const);
 
@@ -54,8 +55,21 @@ test.each(ELECTIONS)(
     expect(play.leaderOf(zone)).toBe(from);
     const { items } = await play.client.list(EVENTS);
     expect(items.map(({ reason }) => reason)).toContain('HandOver');
-    play.stage.replaceReplica(third);
+
+    // The next pod of this name comes to a machine that is then cleared.
+    await play.client.create(NODES, { metadata: { name: MACHINE } });
+    play.stage.replaceReplica(third, MACHINE);
     await play.replicaReady(third);
+    await play.until('it to be taken for ready', async () => {
+      return (await handover(play, '--zone', zone, '--to', third)).status === 0;
+    });
+    const cordon = { type: 'merge', body: { spec: { unschedulable: true } } } as const;
+    await play.client.patch(NODES, { name: MACHINE }, cordon);
+    await play.until('it to give its zones away', () =>
+      play.stage.zones.every(({ name }) => play.leaderOf(name) !== third),
+    );
+    const drained = await handover(play, '--zone', zone, '--to', third);
+    expect(drained.err).toContain(`${third} takes no zones: node ${MACHINE} is cordoned`);
 
     await scaleTo(play, 9);
     expect(uids(workloadPods(play))).toEqual(expect.arrayContaining(before));

@@ -67,8 +67,8 @@ export interface Stage {
   part(name: string): Child;
   /** Starts a part that has ended again, with the same arguments and environment: as a kubelet restarts a container. */
   restart(name: string): void;
-  /** Starts a replica again as the StatefulSet controller would: a new pod of the same name. */
-  replaceReplica(name: string): void;
+  /** Starts a replica again as the StatefulSet controller would: a new pod of the same name, on this Node if one is named. */
+  replaceReplica(name: string, nodeName?: string): void;
   /** A part that is not to end while the demo plays and has ended all the same. Replicas are not asked: their end is the play. */
   ended(): Child | undefined;
   stopReplicas(clock: Clock): Promise<void>;
@@ -183,8 +183,9 @@ export async function buildStage(options: StageOptions): Promise<Stage> {
       const part = find(name);
       start(name, part.args, part.env);
     },
-    replaceReplica(name) {
-      start(name, find(name).args, { POD_UID: random.uuid() });
+    replaceReplica(name, nodeName) {
+      const at = nodeName === undefined ? {} : { NODE_NAME: nodeName };
+      start(name, find(name).args, { POD_UID: random.uuid(), ...at });
     },
     ended: () => childrenOf((name) => !name.startsWith('replica-')).find(({ running }) => !running),
     stopReplicas: (clock) =>
