@@ -94,6 +94,8 @@ export interface Plan {
   readonly state: 'kubernetes' | 'redis';
   /** How many Redis servers there are. */
   readonly redis: number;
+  /** Zones whose backend is down for so long are given up; undefined: none ever is. */
+  readonly evictAfterMs: number | undefined;
   /** Rates of the replicas' clocks. */
   readonly rates: readonly number[];
   readonly steps: readonly (Fault | Deed)[];
@@ -130,7 +132,10 @@ export function drawPlan(seed: number, minutes?: number): Plan {
     .sort((a, b) => a.at - b.at)
     .map((step, id) => ({ ...step, id }));
   const nodeMonitorGraceMs = d.pick([40_000, 50_000]);
-  return { seed, replicas, zones, lengthMs, calmFromMs, nodeMonitorGraceMs, election, state, redis, rates, steps };
+  const policy = dice(seed, 'zone down');
+  const evictAfterMs = zones > 1 && policy.chance(0.5) ? policy.pick([0, 10_000, 25_000]) : undefined;
+  const run = { seed, replicas, zones, lengthMs, calmFromMs, rates, steps };
+  return { ...run, nodeMonitorGraceMs, election, state, redis, evictAfterMs };
 }
 
 /** The same with only these steps. */

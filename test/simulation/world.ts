@@ -3,6 +3,7 @@
 import type { Config } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/resolve.ts';
 import { schema } from '../../src/config/schema.ts';
+import { formatDuration } from '../../src/config/syntax.ts';
 import { ApiServer } from './model/api-server.ts';
 import { History } from './model/history.ts';
 import { Link } from './model/link.ts';
@@ -64,6 +65,9 @@ function configOf(plan: Plan, replica: string, homeZone: string, zones: readonly
     replica: { name: replica, homeZone, uid: `uid-of-${replica}` },
     zones: zones.map(({ name }) => ({ name, region: 'region', provider: { kind: 'simulated' } })),
     kubelet: { address: '10.0.0.1' },
+    ...(plan.evictAfterMs === undefined
+      ? {}
+      : { onZoneDown: { policy: 'evict', after: formatDuration(plan.evictAfterMs) } }),
     election: { by: plan.election },
     state: { by: plan.state },
     ...(plan.redis === 0

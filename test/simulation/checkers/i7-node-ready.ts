@@ -1,5 +1,9 @@
-/** I7: while one healthy replica can reach the API server, a virtual node whose backend works never becomes NotReady. */
+/**
+ * I7: while one healthy replica can reach the API server, a virtual node whose backend works never becomes NotReady. And
+ * whatever the backends do, the set itself never says so of a majority of its zones at once.
+ */
 import type { Node } from '../../../src/kube/types.ts';
+import { isGivenUp } from '../../../src/node/node-health.ts';
 import { HealthRecord } from '../model/health-record.ts';
 import type { CreateChecker } from './checker.ts';
 
@@ -10,12 +14,18 @@ export const nodeReady: CreateChecker = (world, report) => {
   const { zones, plan, scheduler } = world;
   const health = new HealthRecord(world);
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
+  const givenUp = new Set<string>();
   const readyOf = (node: Node | undefined): string | undefined =>
     node?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   return {
     write({ actor, collection, key, object, before }) {
       const zone = collection === 'nodes' ? zoneOfNode.get(key) : undefined;
-      if (zone === undefined || object === undefined || before?.metadata?.uid !== object.metadata?.uid) return;
+      if (zone === undefined) return;
+      if (object !== undefined && isGivenUp(object as Node)) givenUp.add(zone);
+      else givenUp.delete(zone);
+      if (2 * givenUp.size > zones.length)
+        report(`${[...givenUp].join(' and ')} of ${zones.length} zones are given up`);
+      if (object === undefined || before?.metadata?.uid !== object.metadata?.uid) return;
       if (readyOf(before as Node) !== 'True' || readyOf(object as Node) === 'True') return;
       const fitSince = health.fitSince(zone);
       const fitForMs = fitSince === undefined ? 0 : scheduler.now - fitSince;
