@@ -9,6 +9,9 @@ import { join } from 'node:path';
 /** Whether there is a redis-server here. What needs one is skipped where there is none, and says so (`test/programs.ts`). */
 export const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0;
 
+/** Linux ends the server with the process that started it, however that ends; elsewhere only an orderly end does. */
+const DIE_WITH_US = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+
 export interface RedisServerOptions {
   /** More arguments of redis-server: `['--requirepass', 'x']`. */
   readonly args?: readonly string[];
@@ -36,11 +39,9 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
   async function start(): Promise<void> {
     const keeping =
       options.persistent === true ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
-    const started = spawn(
-      'redis-server',
-      ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...keeping, ...(options.args ?? [])],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const place = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', ''];
+    const line = [...DIE_WITH_US, 'redis-server', ...place, ...keeping, ...(options.args ?? [])];
+    const started = spawn(line[0] ?? '', line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;
     let output = '';
     await new Promise<void>((resolve, reject) => {
