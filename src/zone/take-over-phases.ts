@@ -29,8 +29,10 @@ export function measurePhases({ zone, term, clock, metrics, log, say }: PhasesOp
     begunAt = now;
     if (phase !== 'publish') return;
     const totalMs = Math.round(now - term.since);
-    log.info({ totalMs, ...tookMs }, 'the take-over is complete');
-    const parts = Object.entries(tookMs).map(([name, ms]) => `${name} ${ms} ms`);
+    const entries = Object.entries(tookMs);
+    const fields = Object.fromEntries(entries.map(([name, ms]) => [`${name}Ms`, ms]));
+    log.info({ totalMs, ...fields }, 'the take-over is complete');
+    const parts = entries.map(([name, ms]) => `${name} ${ms} ms`);
     say(`The take-over of zone ${zone} took ${totalMs} ms: ${parts.join(', ')}.`);
   };
 }
