@@ -1,8 +1,11 @@
-/** I3: a terminal phase never changes, restart counts never fall, and a status stays with its UID. */
+/**
+ * I3: a terminal phase never changes, restart counts never fall, and a status stays with its UID. Nor does a pod count as
+ * ended while it runs: a backend that shows less than it has, or nothing, is no reason.
+ */
 import type { Pod } from '../../../src/kube/types.ts';
-import type { CreateChecker } from './checker.ts';
+import { type CreateChecker, isReplica } from './checker.ts';
 
-export const noWayBack: CreateChecker = (_world, report) => ({
+export const noWayBack: CreateChecker = ({ zones }, report) => ({
   write({ actor, collection, key, object, before }) {
     if (collection !== 'pods' || object === undefined) return;
     const [pod, last] = [object as Pod, before as Pod | undefined];
@@ -13,6 +16,14 @@ export const noWayBack: CreateChecker = (_world, report) => ({
         report(`${key} (${uid}) shows a container of another pod: ${id} (by ${actor})`);
     }
     if (last === undefined || last.metadata?.uid !== uid) return;
+    if (isReplica(actor) && isTerminal(pod) && !isTerminal(last)) {
+      const zone = zones.find(({ nodeName }) => nodeName === pod.spec?.nodeName);
+      const there = zone?.backend.pods().get(uid);
+      if (there?.observation.containers.some(({ state }) => state.running != null) === true)
+        report(
+          `${key} (${uid}) was called ${pod.status?.phase} by ${actor} (${pod.status?.reason ?? ''}) while it runs`,
+        );
+    }
     const { phase = 'Pending' } = last.status ?? {};
     if ((phase === 'Succeeded' || phase === 'Failed') && pod.status?.phase !== phase) {
       report(`${key} (${uid}) went from ${phase} to ${pod.status?.phase} (by ${actor})`);
@@ -25,3 +36,7 @@ export const noWayBack: CreateChecker = (_world, report) => ({
     }
   },
 });
+
+function isTerminal({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}
