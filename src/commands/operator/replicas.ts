@@ -1,5 +1,5 @@
 /** The replicas of a set as their candidate Leases tell, read once, from outside. */
-import type { Clock } from '../../clock.ts';
+import { type Clock, sleep } from '../../clock.ts';
 import { type BackendSights, readSights } from '../../election/backend-sight.ts';
 import {
   BACKENDS_ANNOTATION,
@@ -36,7 +36,29 @@ export interface ReplicaView {
 /** Clocks of this machine and of a replica may differ by so much before a living one is taken for dead. */
 const CLOCK_ALLOWANCE_MS = 2_000;
 
+/** Above the time from one sign of life of a replica to the next. */
+const LOOK_AGAIN_MS = 3_000;
+
+/**
+ * Whether a replica is alive is told by its Lease's time. Where none seems to be, this machine's clock may be the one that
+ * is wrong: then who renews its Lease meanwhile is alive.
+ */
 export async function readReplicas(
+  client: KubeClient,
+  at: { readonly set: string; readonly namespace: string },
+  clock: Clock,
+): Promise<ReplicaView[]> {
+  const first = await readOnce(client, at, clock);
+  if (first.length === 0 || first.some(({ alive }) => alive)) return first;
+  await sleep(clock, LOOK_AGAIN_MS);
+  const before = new Map(first.map(({ name, lease }) => [name, lease.spec?.renewTime]));
+  return (await readOnce(client, at, clock)).map((replica) => ({
+    ...replica,
+    alive: replica.alive || before.get(replica.name) !== replica.lease.spec?.renewTime,
+  }));
+}
+
+async function readOnce(
   client: KubeClient,
   at: { readonly set: string; readonly namespace: string },
   clock: Clock,
