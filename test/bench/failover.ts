@@ -5,7 +5,16 @@ import { buildStage, type Replica } from '../../src/commands/demo/stage.ts';
 import { CONFIG_MAPS } from '../../src/kube/resources.ts';
 import { record } from '../scenarios/support/history.ts';
 import { openLinks } from '../scenarios/support/links.ts';
-import { type Scene, WAYS, WAYS_BY_PROXY, type Way } from './failover/ways.ts';
+import { hasRedisServer, startRedisServer } from '../support/redis-server.ts';
+import {
+  type Scene,
+  WAYS,
+  WAYS_BY_PROXY,
+  WAYS_BY_REDIS,
+  WAYS_BY_REDIS_WITHOUT_PROOF,
+  WAYS_WITHOUT_PROOF,
+  type Way,
+} from './failover/ways.ts';
 import type { BenchContext, Benchmark, Figure } from './support/benchmark.ts';
 import { type Lab, openLab } from './support/lab.ts';
 import { type LeaseTraffic, measureLeaseTraffic } from './support/lease-traffic.ts';
@@ -13,6 +22,9 @@ import { percentile } from './support/statistics.ts';
 
 /** The default `election.leaseDuration`: nobody may act before it is over, unless the leader is proved dead. */
 const LEASE_MS = 6_000;
+/** The same with `election.by: redis`. */
+const LOCK_MS = 4_000;
+const REDIS_SERVERS = 3;
 const ZONES = 3;
 const REPLICAS = 3;
 /** So that a round finds nothing of the one before under way. */
@@ -26,8 +38,15 @@ interface Part {
   readonly restarts: number;
   readonly lost: number;
   readonly notReadyMs: number;
-  /** Measured before the first round. */
-  readonly traffic: LeaseTraffic;
+}
+
+/** A set of its own, and what is done to it. */
+interface Plan {
+  readonly name: string;
+  readonly ways: readonly Way[];
+  readonly proxied?: boolean;
+  /** What its configuration says beside the default. */
+  readonly settings?: object;
 }
 
 export const failover: Benchmark = {
@@ -41,9 +60,22 @@ export const failover: Benchmark = {
     const floors = {
       'hand-over': { what: 'release, claim and the Node, each seen by a watch', value: 3 * writeToWatch },
       lease: { what: 'lease duration', value: LEASE_MS },
+      lock: { what: 'lease duration', value: LOCK_MS },
     };
-    const direct = await playPart(lab, context, 'direct', WAYS);
-    const parts = [direct, await playPart(lab, context, 'proxied', WAYS_BY_PROXY)];
+    await using redis = new AsyncDisposableStack();
+    const servers: string[] = [];
+    while (hasRedisServer && servers.length < REDIS_SERVERS)
+      servers.push(redis.use(await startRedisServer({ persistent: true })).url);
+    let traffic: LeaseTraffic | undefined;
+    const parts: Part[] = [];
+    for (const plan of plans(servers)) {
+      const first = parts.length === 0;
+      parts.push(
+        await playPart(lab, context, plan, async () => {
+          if (first) traffic = await measureLeaseTraffic(lab);
+        }),
+      );
+    }
     const figures = parts.flatMap(({ ways, measured }) =>
       ways.flatMap(({ name, target, floor }): Figure[] => {
         const values = measured.get(name) ?? [];
@@ -66,23 +98,44 @@ export const failover: Benchmark = {
         { name: 'restarts of pods', value: sum('restarts'), unit: 'count', target: { atMost: 0 } },
         { name: 'pods lost', value: sum('lost'), unit: 'count', target: { atMost: 0 } },
         { name: 'nodes not Ready', value: sum('notReadyMs'), unit: 'ms', target: { atMost: 0 } },
-        ...trafficFigures(direct.traffic),
+        ...(traffic === undefined ? [] : trafficFigures(traffic)),
       ],
+      ...(hasRedisServer ? {} : { notes: ['without Redis: there is no redis-server here'] }),
     };
   },
 };
 
-/** A set of its own, brought up and taken away again. */
+function plans(servers: readonly string[]): Plan[] {
+  const noProof = { onPeerDeath: 'off' };
+  const direct: Plan[] = [
+    { name: 'direct', ways: WAYS },
+    { name: 'proxied', ways: WAYS_BY_PROXY, proxied: true },
+    { name: 'no-proof', ways: WAYS_WITHOUT_PROOF, settings: { election: noProof } },
+  ];
+  if (servers.length === 0) return direct;
+  const redis = { servers };
+  return [
+    ...direct,
+    { name: 'redis', ways: WAYS_BY_REDIS, settings: { redis, election: { by: 'redis' } } },
+    {
+      name: 'redis-no-proof',
+      ways: WAYS_BY_REDIS_WITHOUT_PROOF,
+      settings: { redis, election: { by: 'redis', ...noProof } },
+    },
+  ];
+}
+
+/** Brings the set up, and takes it away again; `atRest` is called before anything is done to it. */
 async function playPart(
   lab: Lab,
   { pods, rounds }: BenchContext,
-  name: 'direct' | 'proxied',
-  ways: readonly Way[],
+  { name, ways, proxied, settings }: Plan,
+  atRest: () => Promise<void>,
 ): Promise<Part> {
   const { clock, signal, say } = lab;
   const folder = `${lab.folder}/${name}`;
   await using undo = new AsyncDisposableStack();
-  const links = name === 'proxied' ? undo.use(await openLinks(folder, REPLICAS, ZONES)) : undefined;
+  const links = proxied === true ? undo.use(await openLinks(folder, REPLICAS, ZONES)) : undefined;
   const stage = await buildStage({
     folder,
     self: lab.zonelet,
@@ -91,7 +144,7 @@ async function playPart(
     zones: ZONES,
     replicas: REPLICAS,
     random: systemRandom,
-    ...(links === undefined ? {} : { configure: links.configure }),
+    configure: (replica, common) => ({ ...(links?.configure(replica, common) ?? common), ...settings }),
   });
   undo.defer(() => stage.stop(clock));
   const staging = { stage, env: process.env, clock, random: systemRandom, pods, signal, say };
@@ -101,7 +154,7 @@ async function playPart(
   const history = undo.use(await record(play.client, clock, systemRandom));
   const scene: Scene = { lab, stage, observer, history, links };
   await lab.until('all replicas to be ready', () => allReady(stage.replicas));
-  const traffic = await measureLeaseTraffic(lab);
+  await atRest();
   const measured = new Map<string, number[]>(ways.map((way) => [way.name, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const way of ways) {
@@ -114,7 +167,7 @@ async function playPart(
       say(`round ${round}: ${way.name} of ${victim.name}: ${Math.round(ms)} ms`);
     }
   }
-  return { ways, measured, traffic, ...observer.score() };
+  return { ways, measured, ...observer.score() };
 }
 
 function trafficFigures({ writes, requests }: LeaseTraffic): Figure[] {

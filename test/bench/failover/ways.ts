@@ -21,7 +21,7 @@ export interface Way {
   readonly name: string;
   /** Highest p99, in milliseconds. */
   readonly target: number;
-  readonly floor: 'hand-over' | 'lease' | undefined;
+  readonly floor: 'hand-over' | 'lease' | 'lock' | undefined;
   /** Milliseconds without a leader, for whoever watches. Undoes what it did. */
   happen(scene: Scene, victim: Replica): Promise<number>;
 }
@@ -102,3 +102,19 @@ export const WAYS: readonly Way[] = [
 
 /** Needs proxies, which would slow down the others. */
 export const WAYS_BY_PROXY: readonly Way[] = [{ name: 'cut network', target: 6_500, floor: 'lease', happen: cutOff }];
+
+/** As where the backend does not fence, or the whole machine is gone: nobody but the replica itself can prove a death. */
+export const WAYS_WITHOUT_PROOF: readonly Way[] = [
+  { name: 'container restart without proof', target: 1_500, floor: undefined, happen: containerRestarted },
+  { name: 'SIGKILL without proof', target: 6_500, floor: 'lease', happen: ended('SIGKILL') },
+];
+
+export const WAYS_BY_REDIS: readonly Way[] = [
+  { name: 'Redis, SIGTERM', target: 300, floor: 'hand-over', happen: ended('SIGTERM') },
+  { name: 'Redis, SIGKILL', target: 700, floor: undefined, happen: ended('SIGKILL') },
+  { name: 'Redis, SIGSTOP', target: 4_500, floor: 'lock', happen: frozen },
+];
+
+export const WAYS_BY_REDIS_WITHOUT_PROOF: readonly Way[] = [
+  { name: 'Redis, SIGKILL without proof', target: 4_500, floor: 'lock', happen: ended('SIGKILL') },
+];
