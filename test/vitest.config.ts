@@ -24,7 +24,7 @@ export default defineConfig({
           // Runs in processes of its own, one for each core.
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
-          testTimeout: 240_000,
+          testTimeout: 600_000,
         },
       },
       {
