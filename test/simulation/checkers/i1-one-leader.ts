@@ -22,6 +22,9 @@ export const oneLeader: CreateChecker = ({ plan, zones, peers }, report) => {
   const zoneOfLease = new Map(zones.map(({ name }) => [`${NAMESPACE}/${zoneLeaseName(SET, name)}`, name]));
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
 
+  /** What was done by hand since the last claim. With both gone nothing in the API tells of an epoch; the backend's fence does. */
+  const spoiled = { leases: new Set<string>(), nodes: new Set<string>() };
+
   /** The zone for which the request is a leader's write. */
   function zoneOf({ method, path, body }: Sending): string | undefined {
     if (method === 'GET') return undefined;
@@ -29,6 +32,13 @@ export const oneLeader: CreateChecker = ({ plan, zones, peers }, report) => {
     if (POD.test(path)) return zoneOfPod.get(UID.exec(body ?? '')?.[1] ?? '');
     const node = /^\/api\/v1\/nodes\/([^/]+)/.exec(path);
     return node === null ? undefined : zoneOfNode.get(node[1] ?? '');
+  }
+
+  function spoil(collection: string, key: string): void {
+    const ofLease = collection === 'leases.coordination.k8s.io' ? zoneOfLease.get(key) : undefined;
+    if (ofLease !== undefined) spoiled.leases.add(ofLease);
+    const ofNode = collection === 'nodes' ? zoneOfNode.get(key) : undefined;
+    if (ofNode !== undefined) spoiled.nodes.add(ofNode);
   }
 
   return {
@@ -48,17 +58,21 @@ export const oneLeader: CreateChecker = ({ plan, zones, peers }, report) => {
         const zone = zoneOfNode.get((object as Pod).spec?.nodeName ?? '');
         if (zone !== undefined) zoneOfPod.set(object.metadata?.uid ?? '', zone);
       }
+      if (actor === 'workload') spoil(collection, key);
       if (!isReplica(actor) || object === undefined) return;
       if (collection === 'leases.coordination.k8s.io') {
         const zone = zoneOfLease.get(key);
         const { holderIdentity = '', leaseTransitions = 0 } = (object as Lease).spec ?? {};
         if (zone === undefined || holderIdentity === '') return;
-        const last = claimed.get(zone);
+        let last = claimed.get(zone);
+        if (spoiled.leases.delete(zone) && spoiled.nodes.has(zone) && last !== undefined)
+          last = { actor: last.actor, epoch: 0, wronged: last.actor };
         if (last !== undefined && last.epoch >= leaseTransitions && last.actor !== actor)
           report(`${zone}: ${actor} claimed epoch ${leaseTransitions} after ${last.actor} had ${last.epoch}`);
         if (last === undefined || leaseTransitions > last.epoch) {
           const former = (before as Lease | undefined)?.spec?.holderIdentity ?? '';
-          const wronged = peers.slandered.has(former) ? last?.actor : last?.actor === actor ? last.wronged : undefined;
+          const unaware = peers.slandered.has(former) || last?.epoch === 0;
+          const wronged = unaware ? last?.actor : last?.actor === actor ? last.wronged : undefined;
           claimed.set(zone, { actor, epoch: leaseTransitions, wronged });
         }
       }
@@ -66,6 +80,8 @@ export const oneLeader: CreateChecker = ({ plan, zones, peers }, report) => {
         const epochOf = (node: Node | undefined): number =>
           Number(node?.metadata?.annotations?.[EPOCH_ANNOTATION] ?? 0);
         const [now, then] = [epochOf(object as Node), epochOf(before as Node | undefined)];
+        const zone = zoneOfNode.get(key);
+        if (now > then && zone !== undefined) spoiled.nodes.delete(zone);
         if (now < then) report(`${key}: ${actor} let the Node's epoch fall from ${then} to ${now}`);
         const leader = (node: Node | undefined): string => node?.metadata?.annotations?.[LEADER_ANNOTATION] ?? '';
         if (now === then && now > 0 && leader(object as Node) !== leader(before as Node | undefined))
