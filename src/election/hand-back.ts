@@ -7,11 +7,12 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { isCutOff, reaches } from './backend-sight.ts';
-import type { Candidates, Living } from './candidates.ts';
+import type { Candidates } from './candidates.ts';
 import type { HandBackSettings } from './contest.ts';
 import { isCandidateFor, ranked } from './eligibility.ts';
 import { parseHolder } from './identity.ts';
 import type { LockRecord } from './lock.ts';
+import type { Living } from './roster.ts';
 
 /** A zone changes hands at most this often for no other reason than home or an even spread. */
 const MIN_HOLD_MS = 30_000;

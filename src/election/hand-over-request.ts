@@ -1,11 +1,11 @@
 /** What a leader makes of an operator's request to give its zone to another replica. */
 import type { Node } from '../kube/types.ts';
 import { isCutOff } from './backend-sight.ts';
-import type { Living } from './candidates.ts';
 import { isCandidateFor, ranked } from './eligibility.ts';
 import { parseHolder } from './identity.ts';
 import { DRAINING_ANNOTATION, HANDOVER_OUTCOME_ANNOTATION } from './names.ts';
 import { expired, type NodeRequest, readOutcome } from './node-request.ts';
+import type { Living } from './roster.ts';
 
 export interface Situation {
   readonly zone: string;

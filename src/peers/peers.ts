@@ -4,9 +4,10 @@
  * milliseconds. A process that is stopped, blocked or cut off does neither.
  */
 import { type Clock, sleep } from '../clock.ts';
-import type { Candidates, Living } from '../election/candidates.ts';
+import type { Candidates } from '../election/candidates.ts';
 import { PEER_ANNOTATION } from '../election/names.ts';
 import { createProofs } from '../election/proofs.ts';
+import type { Living } from '../election/roster.ts';
 import type { Witness } from '../election/witness.ts';
 import { aborted } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Clock } from '../../../src/clock.ts';
-import type { Candidates, Living } from '../../../src/election/candidates.ts';
+import type { Candidates } from '../../../src/election/candidates.ts';
 import { HAND_BACK_DEFAULT } from '../../../src/election/contest.ts';
 import { ranked } from '../../../src/election/eligibility.ts';
 import { createHandBack, type HandBack, type Move } from '../../../src/election/hand-back.ts';
 import type { LockRecord } from '../../../src/election/lock.ts';
+import type { Living } from '../../../src/election/roster.ts';
 import { seededRandom } from '../../support/virtual-clock.ts';
 
 /**
@@ -91,6 +92,8 @@ function world(seed: number) {
           ...contender(other),
           holder: `${other.name}_-_0`,
           annotations: {},
+          alive: true,
+          silentMs: 0,
           ready: now - other.healthySince > 3_000,
           healthyMs: now - other.healthySince,
           cutOffMs: new Map(),

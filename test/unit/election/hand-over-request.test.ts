@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Living } from '../../../src/election/candidates.ts';
 import { decide, putByHand } from '../../../src/election/hand-over-request.ts';
 import { readRequest } from '../../../src/election/node-request.ts';
+import type { Living } from '../../../src/election/roster.ts';
 import type { Node } from '../../../src/kube/types.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12);
@@ -17,6 +17,8 @@ function other(name: string, more: Partial<Living> = {}): Living {
     campaignsFor: ['a', 'b'],
     draining: false,
     annotations: {},
+    alive: true,
+    silentMs: 0,
     ready: true,
     cutOffMs: new Map(),
     backends: new Map(),
