@@ -4,11 +4,13 @@ import type { Replica } from '../../src/commands/demo/stage.ts';
 import type { Play } from '../scenarios/support/play.ts';
 import type { RedisServerProcess } from '../support/redis-server.ts';
 import type { Dice } from './dice.ts';
+import type { Flow } from './flow.ts';
 import type { PeerLink } from './peer-link.ts';
 
 export interface Field {
   readonly play: Play;
   readonly dice: Dice;
+  readonly flow: Flow;
   /** The proxy between one replica and the others. */
   readonly peer: PeerLink;
   /** With `--election redis` only. */

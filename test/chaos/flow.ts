@@ -2,12 +2,14 @@
 import { sleep } from '../../src/clock.ts';
 import { PODS } from '../../src/kube/resources.ts';
 import type { Pod } from '../../src/kube/types.ts';
-import { barePod } from '../scenarios/support/pods.ts';
+import { barePod, podNamed } from '../scenarios/support/pods.ts';
 import type { Field } from './field.ts';
 
 export interface Flow {
   readonly created: number;
   readonly deleted: number;
+  /** Many more at once on a zone, so that its leader is in the middle of its work; resolves once the first has begun to run. */
+  burst(zone: string): Promise<void>;
   go(): void;
   /** Resolves once nothing more comes. */
   pause(): Promise<void>;
@@ -17,13 +19,14 @@ const LABEL = 'zonelet-chaos';
 const EVERY_MS = { least: 50, most: 350 } as const;
 /** About as many at once. */
 const POPULATION = 30;
+const BURST = 25;
 /** Of all deletions. */
 const BY_FORCE = 0.1;
 const SAME_NAME_AGAIN = 0.5;
 /** An API server that is away is part of the play. */
 const AFTER_FAILURE_MS = 1_000;
 
-export function flowOfPods(field: Field): Flow {
+export function flowOfPods(field: Omit<Field, 'flow'>): Flow {
   const { play, dice, clock, signal } = field;
   const { namespace } = play.stage;
   let created = 0;
@@ -33,8 +36,8 @@ export function flowOfPods(field: Field): Flow {
   let stop = new AbortController();
   stop.abort();
 
-  const create = async (name: string): Promise<void> => {
-    const pod = barePod(play, name, dice.pick(play.stage.zones).name);
+  const create = async (name: string, zone = dice.pick(play.stage.zones).name): Promise<void> => {
+    const pod = barePod(play, name, zone);
     pod.metadata = { ...pod.metadata, labels: { [LABEL]: 'true' } };
     await play.client.create(PODS, pod);
     created++;
@@ -74,6 +77,13 @@ export function flowOfPods(field: Field): Flow {
     },
     get deleted() {
       return deleted;
+    },
+    async burst(zone) {
+      const names = Array.from({ length: BURST }, () => `chaos-${++number}`);
+      void Promise.allSettled(names.map((name) => create(name, zone)));
+      await play.until('the first of a burst of pods', () =>
+        names.some((name) => podNamed(play, name)?.status?.phase === 'Running'),
+      );
     },
     go() {
       stop = new AbortController();

@@ -32,8 +32,10 @@ const frozen: Fault = {
   name: 'SIGSTOP beyond the lease, SIGCONT',
   async happen(field) {
     const victim = someLeader(field);
-    const zones = watchZonesOf(field, victim);
     const { child } = victim;
+    const led = field.play.observer.zones().filter(({ leader }) => leader === victim.name);
+    await field.flow.burst(field.dice.pick(led).zone);
+    const zones = watchZonesOf(field, victim);
     child.kill('SIGSTOP');
     const what = await zones.taken();
     const beyondMs = field.dice.between(0, LEASE_MS);

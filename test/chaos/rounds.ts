@@ -71,8 +71,9 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     signal,
   });
   // Pods and faults draw from dice of their own: how quick the machine is does not change which faults come.
-  const field: Field = { play, dice: dice(seed), peer, redis, takeovers: [], clock, signal };
-  const flow = flowOfPods({ ...field, dice: dice(seed + 1) });
+  const common = { play, peer, redis, takeovers: [], clock, signal };
+  const flow = flowOfPods({ ...common, dice: dice(seed + 1) });
+  const field: Field = { ...common, flow, dice: dice(seed) };
   const judge = createJudge(play, say);
   const faults = deck(field);
   let failedRounds = 0;
