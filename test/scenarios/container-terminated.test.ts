@@ -41,11 +41,14 @@ test("a leader's pod shows that its container ended: another replica takes over 
   await using play = await openScenario({ pods: 2, zones: 1, replicas: 2, settings: () => ({ election }) });
   const zone = play.stage.zones[0]?.name ?? '';
   await becomePods(play);
+  const lived = Date.now();
   await play.until('a leader', async () => (await leaderNow(play, zone)) !== '' && play.leaderOf(zone) !== undefined);
   await scaleTo(play, 3);
   const victim = await leaderNow(play, zone);
   const epoch = play.epochOf(zone);
   const child = play.stage.part(victim);
+  // A status tells whole seconds, cut: one that may be from before the process began proves nothing.
+  await play.until('a full second of its life', () => Math.floor(Date.now() / 1000) * 1000 > lived);
   child.kill('SIGKILL');
   await child.exited;
   const name = { namespace: play.stage.namespace, name: victim };
