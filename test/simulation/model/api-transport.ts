@@ -85,7 +85,7 @@ export function createApiTransport(options: ApiTransportOptions): Transport {
       }
       const lag = link.watchLagMs === 0 ? 0 : link.watchLagMs * (0.5 + link.dice.next() / 2);
       arrivesAt = Math.max(arrivesAt, scheduler.now + link.delay('down') + lag);
-      scheduler.after(arrivesAt - scheduler.now, () => {
+      scheduler.at(arrivesAt, () => {
         // Cut off while it was on its way: it waits behind what waits already.
         if (link.down.blocked) link.hold('down', deliver);
         else deliver();

@@ -39,7 +39,12 @@ export class Scheduler {
   };
 
   after(delayMs: number, run: () => void): Timer {
-    const due: Due = { at: this.#now + Math.max(0, delayMs), order: this.#order++, run };
+    return this.at(this.#now + Math.max(0, delayMs), run);
+  }
+
+  /** What is to come in order has to say when: a delay to the same moment from two others is rounded differently. */
+  at(time: number, run: () => void): Timer {
+    const due: Due = { at: Math.max(this.#now, time), order: this.#order++, run };
     this.#push(due);
     return {
       cancel() {

@@ -234,9 +234,7 @@ export class ZoneBackend {
             if (link.down.blocked) link.hold('down', deliver);
             else {
               arrivesAt = Math.max(arrivesAt, scheduler.now + link.delay('down'));
-              scheduler.after(arrivesAt - scheduler.now, () =>
-                link.down.blocked ? void link.hold('down', deliver) : deliver(),
-              );
+              scheduler.at(arrivesAt, () => (link.down.blocked ? void link.hold('down', deliver) : deliver()));
             }
           }
         };
