@@ -8,8 +8,11 @@ import type { Provider } from '../../src/provider/contract.ts';
 import { startWebConformance } from '../../test/support/web-conformance.ts';
 import { podKey } from './server/pod-record.ts';
 
-/** Waits at a pipe, without a further process, for the code to end with. */
-const RUN = '[ -p end ] || mkfifo end; read code <end; exit "$code"';
+/**
+ * Waits at a pipe, without a further process, for the code to end with. One that is started again may find the writer of
+ * the code that ended the one before still there, and nothing to read.
+ */
+const RUN = '[ -p end ] || mkfifo end; code=; while [ -z "$code" ]; do read code <end; done; exit "$code"';
 const PRINT = String.raw`printf '%s\n' "$@"`;
 
 function command(wish: PodWish): string[] {

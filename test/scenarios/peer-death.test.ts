@@ -42,6 +42,7 @@ test('SIGKILL of a leader with onPeerDeath: off: no connections, and the lease h
   const zone = play.stage.zones[0]?.name ?? '';
   const victim = play.leaderOf(zone) ?? '';
   const epoch = play.epochOf(zone);
+  for (const { name } of play.stage.replicas) await play.replicaReady(name);
   for (const { name } of play.stage.replicas) expect(await metric(play, name, 'zonelet_peers_connected', {})).toBe(0);
   play.stage.part(victim).kill('SIGKILL');
   await play.until('another leader', () => play.epochOf(zone) > epoch && play.leaderOf(zone) !== victim);

@@ -1,10 +1,14 @@
 /**
  * Ports of loopback that nobody listens on now. They are taken from below the range from which systems give ports to
- * outgoing connections (32768 and up on Linux): one of those could have it by the time that it is listened on.
+ * outgoing connections (32768 and up on Linux): one of those could have it by the time that it is listened on. A port that was
+ * given out stays the process's until that ends: nobody else who asks here gets it, whether or not it is listened on yet,
+ * or any more.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { Random } from '../../clock.ts';
+import { hasCode } from '../../errors.ts';
+import { holdPath } from '../../exclusive-path.ts';
 
 const FIRST = 15_000;
 const LAST = 32_000;
@@ -29,6 +33,12 @@ export async function freePorts(random: Pick<Random, 'next'>, count: number, run
 }
 
 async function hold(port: number, held: Server[]): Promise<boolean> {
+  try {
+    await holdPath('port', `/${port}`, `port ${port} is another process's`);
+  } catch (error) {
+    if (hasCode(error, 'Conflict')) return false;
+    throw error;
+  }
   const server = createServer();
   server.listen(port, '127.0.0.1');
   try {
