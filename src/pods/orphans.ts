@@ -5,9 +5,9 @@
  * done its worst.
  */
 import { hasCode, messageOf } from '../errors.ts';
-import { PODS } from '../kube/resources.ts';
 import type { BackendPod, PodRef } from '../provider/contract.ts';
 import type { PodContext } from './context.ts';
+import { isInApi } from './live-read.ts';
 
 /** Two complete lists must agree over this time before a pod is held for lost or for an orphan. */
 export const CONFIRM_MS = 30_000;
@@ -64,7 +64,7 @@ export class Orphans {
     for (const { ref } of due.slice(0, cap)) {
       if (context.signal.aborted) return;
       try {
-        if (await isInApi(context, ref)) {
+        if (await isInApi(context.client, ref, context.signal)) {
           this.#candidates.delete(ref.uid);
           continue;
         }
@@ -80,15 +80,5 @@ export class Orphans {
         context.log.warn({ uid: ref.uid, error: messageOf(error) }, 'could not remove an orphan');
       }
     }
-  }
-}
-
-async function isInApi({ client, signal }: PodContext, { uid, namespace, name }: PodRef): Promise<boolean> {
-  try {
-    const pod = await client.get(PODS, { namespace, name }, { signal });
-    return pod.metadata?.uid === uid;
-  } catch (error) {
-    if (hasCode(error, 'NotFound')) return false;
-    throw error;
   }
 }

@@ -23,7 +23,7 @@ import { LEASES, NODES, PODS, type Resource } from '../kube/resources.ts';
 import type { KubeObject, Node, Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import { NODE_LEASES } from '../node/names.ts';
-import type { PodRef } from '../provider/contract.ts';
+import { isInApi } from '../pods/live-read.ts';
 import type { GuardedProvider } from '../provider/guard.ts';
 
 export interface RemovalOptions {
@@ -179,22 +179,13 @@ async function clearBackend(options: RemovalOptions, signal: AbortSignal): Promi
   if (ours.length === 0) return complete;
   const mutations = provider.forTerm(term, owner);
   for (const { ref } of ours) {
-    if (await isWanted(client, ref, signal)) {
+    if (await isInApi(client, ref, signal)) {
       throw new ZoneletError('Unavailable', `${ref.namespace}/${ref.name} is still in the API`);
     }
     await mutations.delete(ref, { gracePeriodSeconds: 0, signal });
   }
   log.info({ removed: ours.length }, 'clears the backend');
   return false;
-}
-
-async function isWanted(client: KubeClient, { namespace, name, uid }: PodRef, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (await client.get(PODS, { namespace, name }, { signal })).metadata?.uid === uid;
-  } catch (error) {
-    if (hasCode(error, 'NotFound')) return false;
-    throw error;
-  }
 }
 
 async function removeNodeLease(options: RemovalOptions, signal: AbortSignal): Promise<boolean> {

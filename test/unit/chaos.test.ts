@@ -6,27 +6,14 @@ import { readArguments } from '../chaos/arguments.ts';
 import { dice } from '../chaos/dice.ts';
 import { evidence } from '../chaos/evidence.ts';
 import { aboveBounds, score } from '../chaos/score.ts';
-import type { History, Seen } from '../scenarios/support/history.ts';
+import type { Seen } from '../scenarios/support/history.ts';
+import { history } from '../support/recorded-history.ts';
 
 const UID = '11111111-2222-4333-8444-555555555555';
 const BEGIN = Date.UTC(2026, 0, 1);
 
 function seen<T>(seconds: number, object: T): Seen<T> {
   return { t: BEGIN + seconds * 1000, type: 'there', object };
-}
-
-function history(parts: { pods?: Seen<Pod>[]; nodes?: Seen<Node>[]; leases?: Seen<Lease>[] }): History {
-  const { pods = [], nodes = [], leases = [] } = parts;
-  return {
-    pods,
-    nodes,
-    leases,
-    currentPods: () => [],
-    currentNodes: () => [],
-    currentLeases: () => [],
-    caughtUp: async () => {},
-    async [Symbol.asyncDispose]() {},
-  };
 }
 
 function pod(seconds: number, restartCount: number): Seen<Pod> {

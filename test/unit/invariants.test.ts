@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { JournalEntry } from '../../src/commands/demo/journal.ts';
 import { EPOCH_ANNOTATION, SET_LABEL, WRITER_EPOCH_ANNOTATION } from '../../src/election/names.ts';
 import type { Lease, Node, Pod } from '../../src/kube/types.ts';
-import type { History, Seen } from '../scenarios/support/history.ts';
+import type { Seen } from '../scenarios/support/history.ts';
 import {
   claimsNeverFall,
   createdOnce,
@@ -13,25 +13,11 @@ import {
   statusesAreOfTheirTerm,
 } from '../scenarios/support/invariants.ts';
 import { zonesAreLed } from '../scenarios/support/leadership.ts';
+import { history, type Parts } from '../support/recorded-history.ts';
 
 const BEGIN = Date.UTC(2026, 0, 1);
 const at = (seconds: number): number => BEGIN + seconds * 1000;
 const text = (seconds: number): string => new Date(at(seconds)).toISOString();
-
-type Parts = { pods?: Seen<Pod>[]; nodes?: Seen<Node>[]; leases?: Seen<Lease>[] };
-
-function history({ pods = [], nodes = [], leases = [] }: Parts): History {
-  return {
-    pods,
-    nodes,
-    leases,
-    currentPods: () => [],
-    currentNodes: () => [],
-    currentLeases: () => [],
-    caughtUp: async () => {},
-    async [Symbol.asyncDispose]() {},
-  };
-}
 
 function pod(seconds: number, of: Partial<Pod['metadata']> = {}, status: Pod['status'] = {}): Seen<Pod> {
   const metadata = { name: 'a', uid: 'uid-a', ...of };

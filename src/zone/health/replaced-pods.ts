@@ -2,13 +2,12 @@
  * What a backend that returns still runs of pods that Kubernetes has given up meanwhile: two copies of a pod must not run,
  * so these end before the zone's node is Ready again.
  */
-import { hasCode } from '../../errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { Informer } from '../../kube/informer.ts';
-import { PODS } from '../../kube/resources.ts';
 import type { Pod } from '../../kube/types.ts';
 import type { Logger } from '../../log.ts';
-import type { BackendPod, PodRef } from '../../provider/contract.ts';
+import { isInApi } from '../../pods/live-read.ts';
+import type { BackendPod } from '../../provider/contract.ts';
 import type { GuardedProvider, TermProvider } from '../../provider/guard.ts';
 
 export interface ReplacedPodsOptions {
@@ -40,7 +39,7 @@ export async function removeReplaced(options: ReplacedPodsOptions, signal: Abort
       if (wanted.metadata?.deletionTimestamp !== undefined && isRunning(pod)) left++;
       continue;
     }
-    if (!(await hasLeftApi(options, pod.ref, signal))) continue;
+    if (await isInApi(options.client, pod.ref, signal)) continue;
     const result = await options.mutations.delete(pod.ref, { gracePeriodSeconds: 0, signal });
     if (result.state === 'stopping') left++;
     const name = `${pod.ref.namespace}/${pod.ref.name}`;
@@ -51,15 +50,4 @@ export async function removeReplaced(options: ReplacedPodsOptions, signal: Abort
 
 function isRunning({ observation }: BackendPod): boolean {
   return observation.containers.some(({ state }) => state.running !== undefined);
-}
-
-/** A live read, pod by pod: nothing is deleted on the word of a cache. */
-async function hasLeftApi({ client }: ReplacedPodsOptions, ref: PodRef, signal: AbortSignal): Promise<boolean> {
-  const { uid, namespace, name } = ref;
-  try {
-    return (await client.get(PODS, { namespace, name }, { signal })).metadata?.uid !== uid;
-  } catch (error) {
-    if (hasCode(error, 'NotFound')) return true;
-    throw error;
-  }
 }

@@ -1,17 +1,13 @@
 /** Redis servers for a scenario's set, and what their locks say of its leaders. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Registry } from 'prom-client';
 import { parse, stringify } from 'yaml';
-import { systemClock as clock, systemRandom as random, sleep } from '../../../src/clock.ts';
+import { systemClock as clock, sleep } from '../../../src/clock.ts';
 import { DEFAULT_TIMING } from '../../../src/config/election-timing.ts';
 import { parseDuration } from '../../../src/config/syntax.ts';
 import { parseClaim } from '../../../src/election/redis-tally.ts';
-import { silentLogger as log } from '../../../src/log.ts';
-import { redisMetrics } from '../../../src/metrics/redis.ts';
-import { parseRedisUrl } from '../../../src/redis/address.ts';
-import { connectRedis } from '../../../src/redis/connection.ts';
 import { type RedisServer, redisScript } from '../../../src/redis/server.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { type RedisServerProcess, startRedisServer } from '../../support/redis-server.ts';
 import type { Sign } from './leadership.ts';
 import type { Play } from './play.ts';
@@ -57,12 +53,7 @@ export async function startRedisServers(count = 3): Promise<RedisServers> {
 export async function followLocks(servers: readonly RedisServerProcess[]): Promise<Locks> {
   await using opened = new AsyncDisposableStack();
   const connections: RedisServer[] = [];
-  for (const { url } of servers) {
-    const address = parseRedisUrl(url);
-    if ('problem' in address) throw new Error(address.problem);
-    const options = { address, credentials: {}, tls: {}, clientName: 'scenario', clock, random, log };
-    connections.push(opened.use(await connectRedis({ ...options, metrics: redisMetrics(new Registry()) })));
-  }
+  for (const { url } of servers) connections.push(opened.use(await connectTo(url)));
   const signs: Sign[] = [];
   const ending = new AbortController();
   const looking = watchLocks(connections, signs, ending.signal);

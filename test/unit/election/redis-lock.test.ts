@@ -1,6 +1,5 @@
 /** The lock on three real Redis servers, and what becomes of it with each thing that they can say or do. */
 
-import { Registry } from 'prom-client';
 import * as redlock from 'redlock';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock as clock, systemRandom as random } from '../../../src/clock.ts';
@@ -9,11 +8,9 @@ import { createRedisElection, type RedisElection } from '../../../src/election/r
 import { lockKeys } from '../../../src/election/redis-scripts.ts';
 import { messageOf } from '../../../src/errors.ts';
 import { type Logger, silentLogger } from '../../../src/log.ts';
-import { redisMetrics } from '../../../src/metrics/redis.ts';
-import { parseRedisUrl } from '../../../src/redis/address.ts';
-import { connectRedis } from '../../../src/redis/connection.ts';
 import { type RedisServer, redisScript } from '../../../src/redis/server.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { hasRedisServer, type RedisServerProcess, startRedisServer } from '../../support/redis-server.ts';
 import { redisKeys, Stage } from './stage.ts';
 
@@ -34,11 +31,7 @@ beforeEach(async () => {
 afterEach(() => cleanup.disposeAsync());
 
 async function connect(url: string): Promise<RedisServer> {
-  const address = parseRedisUrl(url);
-  if ('problem' in address) throw new Error(address.problem);
-  const metrics = redisMetrics(new Registry());
-  const options = { address, credentials: {}, tls: {}, clientName: 'test', clock, random, metrics, log: silentLogger };
-  return cleanup.use(await connectRedis(options));
+  return cleanup.use(await connectTo(url));
 }
 
 /** A replica's own connections to the servers, or to what stands before them. */

@@ -1,8 +1,7 @@
 /** The scripts of the election, on a model and on a real server: what the other tests see on the one holds for the other. */
 
-import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../../src/clock.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { MAX_EPOCH } from '../../../src/election/epoch-floor.ts';
 import {
   ACQUIRE,
@@ -16,11 +15,8 @@ import {
   RAISED,
   RELEASE,
 } from '../../../src/election/redis-scripts.ts';
-import { silentLogger } from '../../../src/log.ts';
-import { redisMetrics } from '../../../src/metrics/redis.ts';
-import { parseRedisUrl } from '../../../src/redis/address.ts';
-import { connectRedis } from '../../../src/redis/connection.ts';
 import type { RedisScript, RedisServer } from '../../../src/redis/server.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { lockPrograms } from '../../support/redis-lock-programs.ts';
 import { createRedisModel } from '../../support/redis-model.ts';
 import { hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
@@ -50,20 +46,7 @@ const real: Kind = {
   async open() {
     await using opened = new AsyncDisposableStack();
     const process = opened.use(await startRedisServer());
-    const address = parseRedisUrl(process.url);
-    if ('problem' in address) throw new Error(address.problem);
-    const server = opened.use(
-      await connectRedis({
-        address,
-        credentials: {},
-        tls: {},
-        clientName: 'test',
-        clock: systemClock,
-        random: systemRandom,
-        metrics: redisMetrics(new Registry()),
-        log: silentLogger,
-      }),
-    );
+    const server = opened.use(await connectTo(process.url));
     const kept = opened.move();
     return {
       server,

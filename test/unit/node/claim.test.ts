@@ -4,22 +4,10 @@ import { createTermClient } from '../../../src/fence/term-client.ts';
 import { NODES } from '../../../src/kube/resources.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { type ClaimOptions, claimNode } from '../../../src/node/claim.ts';
-import type { NodeIdentity } from '../../../src/node/node-object.ts';
 import { settle } from '../../support/virtual-clock.ts';
 import { startCluster } from '../local-cluster/cluster.ts';
 import { testTerm } from '../pods/stage.ts';
-
-const identity: NodeIdentity = {
-  set: 'shop',
-  zone: 'zone-a',
-  region: 'north',
-  nodeName: 'shop-zone-a',
-  labels: {},
-  taints: [],
-  os: 'linux',
-  arch: 'amd64',
-  election: 'lease',
-};
+import { identity } from './identity.ts';
 
 describe('the claim of a Node', () => {
   test('creates it, and a later term raises the epoch; an earlier one gets nowhere and is over', async () => {

@@ -11,23 +11,12 @@ import { claimNode } from '../../../src/node/claim.ts';
 import { EPOCH_ANNOTATION, LEADER_ANNOTATION } from '../../../src/node/names.ts';
 import { runNodeController } from '../../../src/node/node-controller.ts';
 import type { NodeHealth } from '../../../src/node/node-health.ts';
-import type { NodeIdentity } from '../../../src/node/node-object.ts';
 import type { ZoneReport } from '../../../src/provider/contract.ts';
 import { seededRandom, settle } from '../../support/virtual-clock.ts';
 import { startCluster } from '../local-cluster/cluster.ts';
 import { testTerm } from '../pods/stage.ts';
+import { identity } from './identity.ts';
 
-const identity: NodeIdentity = {
-  set: 'shop',
-  zone: 'zone-a',
-  region: 'north',
-  nodeName: 'shop-zone-a',
-  labels: {},
-  taints: [],
-  os: 'linux',
-  arch: 'amd64',
-  election: 'lease',
-};
 const AT = { name: identity.nodeName };
 const UP: ZoneReport = { state: 'Up', evidence: 'all well', capacity: { cpu: '8', memory: '8Gi', pods: '100' } };
 

@@ -2,19 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { epochFloor, mayClaim } from '../../../src/election/epoch-floor.ts';
 import type { Node } from '../../../src/kube/types.ts';
 import { bearsClaim, claimPatch, isOurs, type NodeIdentity, newNode } from '../../../src/node/node-object.ts';
+import { identity as plain } from './identity.ts';
 
 const taint = { key: 'virtual-kubelet.io/provider', value: 'web', effect: 'NoSchedule' };
-const identity: NodeIdentity = {
-  set: 'shop',
-  zone: 'zone-a',
-  region: 'north',
-  nodeName: 'shop-zone-a',
-  labels: { tier: 'burst' },
-  taints: [taint],
-  os: 'linux',
-  arch: 'amd64',
-  election: 'lease',
-};
+const identity: NodeIdentity = { ...plain, labels: { tier: 'burst' }, taints: [taint] };
 const claim = { epoch: 7, holder: 'replica-0_u_b' };
 
 interface ClaimBody {

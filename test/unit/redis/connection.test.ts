@@ -1,16 +1,15 @@
 /** The connection, on a real Redis server: what it does when the server is away, frozen, or answers with an error. */
+
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../../src/clock.ts';
 import { selfSigned } from '../../../src/kubelet/self-signed.ts';
 import type { Logger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics/metrics.ts';
-import { parseRedisUrl } from '../../../src/redis/address.ts';
-import { connectRedis, type RedisConnection, type RedisConnectionOptions } from '../../../src/redis/connection.ts';
+import type { RedisConnection, RedisConnectionOptions } from '../../../src/redis/connection.ts';
 import { redisScript } from '../../../src/redis/server.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { freePort, hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
 
 const SET = redisScript('set', "return redis.call('SET', KEYS[1], ARGV[1])");
@@ -40,22 +39,7 @@ const log: Logger = {
 };
 
 async function connect(url: string, more: Partial<RedisConnectionOptions> = {}): Promise<RedisConnection> {
-  const address = parseRedisUrl(url);
-  if ('problem' in address) throw new Error(address.problem);
-  const metrics = createMetrics({ set: 's', version: '0', runtime: false });
-  return cleanup.use(
-    await connectRedis({
-      address,
-      credentials: {},
-      tls: {},
-      clientName: 'zonelet-test',
-      clock: systemClock,
-      random: systemRandom,
-      metrics: metrics.redis,
-      log,
-      ...more,
-    }),
-  );
+  return cleanup.use(await connectTo(url, { log, ...more }));
 }
 
 const server = async (...args: Parameters<typeof startRedisServer>) => cleanup.use(await startRedisServer(...args));

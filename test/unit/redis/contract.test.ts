@@ -1,11 +1,8 @@
 /** What every `RedisServer` does alike: the connection to a real one, and the model that stands in for it. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../../src/clock.ts';
-import { silentLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics/metrics.ts';
-import { parseRedisUrl, type RedisAddress } from '../../../src/redis/address.ts';
-import { connectRedis } from '../../../src/redis/connection.ts';
+import { systemClock } from '../../../src/clock.ts';
 import { type RedisServer, redisScript } from '../../../src/redis/server.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { createRedisModel, type RedisProgram } from '../../support/redis-model.ts';
 import { hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
 
@@ -51,18 +48,7 @@ const STANDS: Record<string, () => Promise<Stand>> = {
   },
   async 'real server'() {
     const real = cleanup.use(await startRedisServer());
-    const server = cleanup.use(
-      await connectRedis({
-        address: parseRedisUrl(real.url) as RedisAddress,
-        credentials: {},
-        tls: {},
-        clientName: 'zonelet-test',
-        clock: systemClock,
-        random: systemRandom,
-        metrics: createMetrics({ set: 's', version: '0', runtime: false }).redis,
-        log: silentLogger,
-      }),
-    );
+    const server = cleanup.use(await connectTo(real.url));
     return { server, stop: () => real.kill('SIGKILL'), start: () => real.start() };
   },
 };

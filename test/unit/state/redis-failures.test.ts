@@ -1,11 +1,8 @@
 /** What happens to the pod state when a real Redis fails: each costs what is in it, never a term. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../../src/clock.ts';
-import { silentLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics/metrics.ts';
-import { parseRedisUrl, type RedisAddress } from '../../../src/redis/address.ts';
-import { connectRedis } from '../../../src/redis/connection.ts';
+import { systemClock } from '../../../src/clock.ts';
 import type { RedisServer } from '../../../src/redis/server.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { hasRedisServer, type RedisServerProcess, startRedisServer } from '../../support/redis-server.ts';
 import { KEYS, pod, record, testReplica } from './stage.ts';
 
@@ -21,16 +18,7 @@ afterEach(async () => {
 });
 
 async function connect(): Promise<RedisServer> {
-  const connection = await connectRedis({
-    address: parseRedisUrl(real.url) as RedisAddress,
-    credentials: {},
-    tls: {},
-    clientName: 'zonelet-test',
-    clock: systemClock,
-    random: systemRandom,
-    metrics: createMetrics({ set: 's', version: '0', runtime: false }).redis,
-    log: silentLogger,
-  });
+  const connection = await connectTo(real.url);
   cleanup.push(() => connection[Symbol.asyncDispose]());
   return connection;
 }

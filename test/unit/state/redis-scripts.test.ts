@@ -1,10 +1,6 @@
 /** The scripts of the pod state: what they take, what they refuse, and that the model of them does the same. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock, systemRandom } from '../../../src/clock.ts';
-import { silentLogger } from '../../../src/log.ts';
-import { createMetrics } from '../../../src/metrics/metrics.ts';
-import { parseRedisUrl, type RedisAddress } from '../../../src/redis/address.ts';
-import { connectRedis } from '../../../src/redis/connection.ts';
+import { systemClock } from '../../../src/clock.ts';
 import type { RedisServer } from '../../../src/redis/server.ts';
 import {
   type Change,
@@ -15,6 +11,7 @@ import {
   write,
   zoneKeys,
 } from '../../../src/state/redis-scripts.ts';
+import { connectTo } from '../../support/redis-connection.ts';
 import { createRedisModel } from '../../support/redis-model.ts';
 import { hasRedisServer, startRedisServer } from '../../support/redis-server.ts';
 import { stateRedisPrograms } from '../../support/redis-state-model.ts';
@@ -55,18 +52,7 @@ const STANDS: Record<string, () => Promise<Stand>> = {
   },
   async 'real server'() {
     const real = cleanup.use(await startRedisServer());
-    const server = cleanup.use(
-      await connectRedis({
-        address: parseRedisUrl(real.url) as RedisAddress,
-        credentials: {},
-        tls: {},
-        clientName: 'zonelet-test',
-        clock: systemClock,
-        random: systemRandom,
-        metrics: createMetrics({ set: 's', version: '0', runtime: false }).redis,
-        log: silentLogger,
-      }),
-    );
+    const server = cleanup.use(await connectTo(real.url));
     return {
       server,
       flush: () => void real.command('FLUSHALL'),
