@@ -98,7 +98,11 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'orphans are removed at first sight, on the word of the cache',
     patches: [
       { file: 'src/pods/orphans.ts', from: 'CONFIRM_MS = 30_000', to: 'CONFIRM_MS = 0' },
-      { file: 'src/pods/orphans.ts', from: 'if (await isInApi(context, ref)) {', to: 'if (false) {' },
+      {
+        file: 'src/pods/orphans.ts',
+        from: 'if (await isInApi(context.client, ref, context.signal)) {',
+        to: 'if (false) {',
+      },
       {
         file: 'src/pods/controller.ts',
         from: 'if (!(await refreshCache(context)) || intake.signal.aborted) return;',
