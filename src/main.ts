@@ -15,6 +15,12 @@ const GO_ARCH: Readonly<Partial<Record<NodeJS.Architecture, string>>> = {
 };
 const STOP_SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 
+/**
+ * How glibc keeps what a replica frees: one arena, whose end is given back from 128 KiB on, instead of one for each
+ * thread that keeps what a burst of pods has left behind. It reads this when a process begins, and never again.
+ */
+const ALLOCATOR: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '131072' };
+
 if (Number(process.versions.node.split('.')[0]) < NEEDED) {
   process.stderr.write(
     `zonelet needs Node ${NEEDED} or newer; this is ${process.version} (${process.execPath}).\n` +
@@ -22,7 +28,16 @@ if (Number(process.versions.node.split('.')[0]) < NEEDED) {
   );
   process.exitCode = 1;
 } else {
+  if (process.argv[2] === 'run') startAgainSmall();
   void main();
+}
+
+/** The same process, pid and open files from its beginning again, some 40 ms later, where the settings are not made yet. */
+function startAgainSmall(): void {
+  if (process.platform !== 'linux' || typeof process.execve !== 'function') return;
+  if (Object.keys(ALLOCATOR).some((name) => process.env[name] !== undefined)) return;
+  const args = [process.argv0, ...process.execArgv, ...process.argv.slice(1)];
+  process.execve(process.execPath, args, { ...process.env, ...ALLOCATOR } as Record<string, string>);
 }
 
 async function main(): Promise<void> {
