@@ -23,7 +23,7 @@ function setUp(behaviour: PodBehaviour = {}, podCIDR?: string) {
 function pod(uid: string, restartPolicy = 'Always', image = 'i:1'): ResolvedPod {
   const ref = { uid, namespace: 'default', name: uid };
   const spec = { restartPolicy, containers: [{ name: 'main', image }] };
-  return { ref, pod: { metadata: ref, spec }, env: {}, hash: image };
+  return { ref, pod: { metadata: ref, spec }, env: {}, volumes: {}, pullSecrets: [], hash: image };
 }
 
 describe('a create that was long on its way', () => {

@@ -151,7 +151,7 @@ function podPath(uid: string): string {
 }
 
 /** Nothing but what the protocol has, whatever else the caller's object carries. */
-function bodyOf({ ref, pod, env, hash }: ResolvedPod): ResolvedPod {
+function bodyOf({ ref, pod, env, hash }: ResolvedPod): Omit<ResolvedPod, 'volumes' | 'pullSecrets'> {
   return { ref: { uid: ref.uid, namespace: ref.namespace, name: ref.name }, pod, env, hash };
 }
 

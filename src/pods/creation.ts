@@ -104,7 +104,14 @@ async function resolve(context: PodContext, tracked: TrackedPod, pod: Pod): Prom
     return undefined;
   }
   const { env } = environment;
-  return { ref: tracked.ref, pod: withExpandedCommands(pod, env), env, hash: podHash(pod) };
+  return {
+    ref: tracked.ref,
+    pod: withExpandedCommands(pod, env),
+    env,
+    volumes: {},
+    pullSecrets: [],
+    hash: podHash(pod),
+  };
 }
 
 function refuse(context: PodContext, tracked: TrackedPod, pod: Pod, message: string): void {

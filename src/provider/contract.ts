@@ -14,9 +14,15 @@
  * - A provider never reads the Kubernetes API: it gets the pod with everything resolved.
  * - A provider reads no clock but the one it is given, and settles every promise within the operation's deadline.
  */
+import type { Duplex } from 'node:stream';
 import type { Clock, Random } from '../clock.ts';
 import type { ContainerState, Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
+import type { ResolvedPod, VolumeContent } from './resolved-pod.ts';
+import type { ExecOptions, ExecResult, PodStats, StandardStreams } from './streams.ts';
+
+export type * from './resolved-pod.ts';
+export type * from './streams.ts';
 
 /** Identity of a pod. The UID decides; the names are for people. */
 export interface PodRef {
@@ -47,20 +53,6 @@ export interface Operation extends Fence {
 export interface ReadOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-}
-
-/** A pod with every reference resolved. */
-export interface ResolvedPod {
-  readonly ref: PodRef;
-  /** As the API has it. `env` and `envFrom` of its containers are to be ignored in favour of `env` below. */
-  readonly pod: Pod;
-  /** Container name (init containers too) to its environment, in order. May hold secret values: never log it. */
-  readonly env: Readonly<Record<string, readonly { readonly name: string; readonly value: string }[]>>;
-  /**
-   * Covers only the fields that may change in place, and no resolved value. Another hash for the same UID means update,
-   * never conflict.
-   */
-  readonly hash: string;
 }
 
 /** What the provider last saw of one container. */
@@ -158,7 +150,12 @@ export interface Capabilities {
   readonly fence: 'epoch' | 'none';
   /** Who restarts containers by `restartPolicy`. */
   readonly restarts: 'backend' | 'none';
+  /** Each of these says whether the method of that name is there and served. */
   readonly logs: boolean;
+  readonly exec: boolean;
+  readonly attach: boolean;
+  readonly portForward: boolean;
+  readonly stats: boolean;
   readonly initContainers: boolean;
   readonly probes: boolean;
   readonly lifecycleHooks: boolean;
@@ -209,6 +206,12 @@ export interface Provider extends AsyncDisposable {
   /** Applies what may change in place. `NotFound` when the UID is absent. */
   update(pod: ResolvedPod, operation: Operation): Promise<BackendPod>;
   /**
+   * Replaces all that is in these volumes of a pod, at once for whoever reads them. Left out: they keep what they had at
+   * the start. Contents that are the same already are no change; volumes that are not named stay as they are.
+   * `NotFound` when the UID is absent.
+   */
+  refreshVolumes?(ref: PodRef, volumes: Readonly<Record<string, VolumeContent>>, operation: Operation): Promise<void>;
+  /**
    * Stops the pod's containers, with `gracePeriodSeconds` between the asking and the killing (0: kill at once), and
    * removes the pod once none is running. While any runs: `stopping`. A pod that is stopped stays visible, with its
    * exit codes, until `delete` is called again: that call removes it and answers `gone`. A shorter grace than before
@@ -237,6 +240,28 @@ export interface Provider extends AsyncDisposable {
     options: LogOptions,
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * Runs a command in a running container and resolves when it has ended and all its output was written. `NotFound` for
+   * an unknown pod or container, `Conflict` for a container that is not running. When the signal aborts, the client is
+   * gone: the connection is let go, and the process with it where the backend can end it.
+   */
+  exec?(
+    owner: string,
+    ref: PodRef,
+    container: string,
+    options: ExecOptions,
+    streams: StandardStreams,
+    signal: AbortSignal,
+  ): Promise<ExecResult>;
+  /** Connects to the container's own process, from now on. Resolves when the container has ended. Errors as for `exec`. */
+  attach?(owner: string, ref: PodRef, container: string, streams: StandardStreams, signal: AbortSignal): Promise<void>;
+  /**
+   * A connection to a TCP port as it is seen from inside the pod (loopback included). Each end can be closed by itself.
+   * `NotFound` for an unknown pod, `Conflict` for one that is not running, `Unavailable` where nothing listens.
+   */
+  portForward?(owner: string, ref: PodRef, port: number, signal: AbortSignal): Promise<Duplex>;
+  /** Usage of every pod of this owner that the backend can tell of. */
+  stats?(owner: string, options: ReadOptions): Promise<readonly PodStats[]>;
 }
 
 /** What a provider is made with. */

@@ -37,7 +37,14 @@ export function podOf(uid: string, container: Partial<Container> = {}, spec: Par
     metadata: { uid, namespace: 'default', name: `pod-${uid}` },
     spec: { ...spec, containers: [{ name: 'main', image: 'registry.example/app:1', ...container }] },
   };
-  return { ref: { uid, namespace: 'default', name: `pod-${uid}` }, pod, env: {}, hash: 'hash-1' };
+  return {
+    ref: { uid, namespace: 'default', name: `pod-${uid}` },
+    pod,
+    env: {},
+    volumes: {},
+    pullSecrets: [],
+    hash: 'hash-1',
+  };
 }
 
 export async function eventually<T>(what: string, find: () => Promise<T | undefined> | T | undefined): Promise<T> {

@@ -22,7 +22,17 @@ class Stage {
     const pod: Pod = { metadata: { uid: 'u', namespace: 'n', name: 'p' }, spec: spec as NonNullable<Pod['spec']> };
     const ref = { uid: 'u', namespace: 'n', name: 'p' };
     this.record = newRecord(
-      { ref, pod, env: {}, hash: 'h', owner: 'o', address: 'a', createdAtMs: this.clock.now() },
+      {
+        ref,
+        pod,
+        env: {},
+        volumes: {},
+        pullSecrets: [],
+        hash: 'h',
+        owner: 'o',
+        address: 'a',
+        createdAtMs: this.clock.now(),
+      },
       1,
     );
     this.life = this.#begin();

@@ -132,7 +132,7 @@ function checkedPod(body: unknown, uid: string): ResolvedPod {
       isRecord(one) && typeof one.name === 'string' && one.name !== '' && typeof one.value === 'string';
     if (!Array.isArray(list) || !list.every(good)) throw invalid(`env.${name} must be a list of name and value`);
   }
-  return body as unknown as ResolvedPod;
+  return { ...(body as unknown as ResolvedPod), volumes: {}, pullSecrets: [] };
 }
 
 function header(request: IncomingMessage, name: string): string {

@@ -102,7 +102,7 @@ export class Stage implements AsyncDisposable {
     });
     const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
     const env = Object.fromEntries(containers.map(({ name }) => [name, [{ name: 'SUITE', value: 'conformance' }]]));
-    return { ref, pod, env, hash: 'hash-1' };
+    return { ref, pod, env, volumes: {}, pullSecrets: [], hash: 'hash-1' };
   }
 
   async create(pod: ResolvedPod, leader: Leader = {}, provider = this.provider): Promise<BackendPod> {

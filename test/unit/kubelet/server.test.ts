@@ -59,7 +59,7 @@ async function setUp(change: Partial<KubeletServerOptions> = {}, ca: { bundle?: 
     },
   };
   const operation = { owner: OWNER, zone: 'zone-a', epoch: 1, holder: 'r', signal, timeoutMs: 1000, attempt: 1 };
-  await provider.create({ ref, pod, env: {}, hash: 'h' }, operation);
+  await provider.create({ ref, pod, env: {}, volumes: {}, pullSecrets: [], hash: 'h' }, operation);
   const source: LogSource = {
     get: (of, readSignal) => provider.get(OWNER, of, { signal: readSignal, timeoutMs: 1000 }),
     logs: (of, container, options, readSignal) => provider.logs!(OWNER, of, container, options, readSignal),

@@ -8,7 +8,14 @@ import { OWNER, stage, testPod, ZONE } from './stage.ts';
 /** A pod on the backend, put there by somebody of epoch 1. */
 function plant(backend: ReturnType<typeof stage>['backend'], name: string, uid = `uid-${name}`): void {
   backend.create(
-    { ref: { uid, namespace: 'default', name }, pod: testPod(name, {}, uid), env: {}, hash: 'x' },
+    {
+      ref: { uid, namespace: 'default', name },
+      pod: testPod(name, {}, uid),
+      env: {},
+      volumes: {},
+      pullSecrets: [],
+      hash: 'x',
+    },
     { owner: OWNER, zone: ZONE, epoch: 1, holder: 'replica-0_-_1' },
   );
 }

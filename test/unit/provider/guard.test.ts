@@ -66,7 +66,14 @@ function fakeTerm(epoch = 1, holder = 'replica-0') {
 
 function pod(uid: string): ResolvedPod {
   const ref = { uid, namespace: 'default', name: uid };
-  return { ref, pod: { metadata: ref, spec: { containers: [{ name: 'main', image: 'i' }] } }, env: {}, hash: 'h' };
+  return {
+    ref,
+    pod: { metadata: ref, spec: { containers: [{ name: 'main', image: 'i' }] } },
+    env: {},
+    volumes: {},
+    pullSecrets: [],
+    hash: 'h',
+  };
 }
 
 describe('guarded mutations', () => {
