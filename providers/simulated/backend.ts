@@ -11,6 +11,7 @@ import type {
   DeleteResult,
   Fence,
   PodRef,
+  PodStats,
   ResolvedPod,
   Resources,
 } from '../../src/provider/contract.ts';
@@ -20,6 +21,7 @@ import { type Behave, DEFAULT_CAPACITY, noFaults, type PodBehaviour, type Simula
 import { appendLine, type ContainerLog, createContainerLog, endLog } from './container-logs.ts';
 import { DeletedUids } from './deleted-uids.ts';
 import { containerID, isRunning, newPod, type SimulatedContainer, type SimulatedPod, viewOf } from './pod.ts';
+import { usageOf } from './usage.ts';
 
 export interface SimulatedBackendOptions {
   readonly zone: string;
@@ -166,6 +168,12 @@ export class SimulatedBackend {
     }
   }
 
+  /** Of the pods in which something runs. */
+  *stats(owner: string): Generator<PodStats, void, void> {
+    const now = this.#clock.now();
+    for (const pod of this.#pods.get(owner)?.values() ?? []) if (isRunning(pod)) yield usageOf(pod, now);
+  }
+
   /** The log of a run of a container; `NotFound` when there is no such pod, container or run. */
   log(owner: string, uid: string, name: string, previous: boolean): ContainerLog {
     const container = this.#container(owner, uid, name);
@@ -173,7 +181,9 @@ export class SimulatedBackend {
       if (container.lastState?.terminated === undefined) {
         throw new ZoneletError('NotFound', `container ${name} of pod ${uid} has no run before this one`);
       }
-      return container.previousLog ?? { ...createContainerLog(), ended: true };
+      // Between two runs the one that has ended is the last and the previous one alike.
+      const previousLog = container.state.waiting === undefined ? container.previousLog : container.log;
+      return previousLog ?? { ...createContainerLog(), ended: true };
     }
     container.log ??= createContainerLog();
     if (container.state.terminated !== undefined) container.log.ended = true;

@@ -16,7 +16,7 @@ export interface PodBehaviour {
   readonly noCapacity?: boolean;
 }
 
-export type SimulatedOperation = 'claim' | 'create' | 'update' | 'delete' | 'get' | 'list' | 'logs';
+export type SimulatedOperation = 'claim' | 'create' | 'update' | 'delete' | 'get' | 'list' | 'logs' | 'stats';
 
 /** Faults, to be changed at any time. */
 export interface SimulatedFaults {

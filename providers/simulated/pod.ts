@@ -1,6 +1,6 @@
 /** One simulated pod: its containers' states and how they change. Holds no timers itself: see `backend.ts`. */
 import type { Timer } from '../../src/clock.ts';
-import type { ContainerState } from '../../src/kube/types.ts';
+import type { Container, ContainerState } from '../../src/kube/types.ts';
 import type {
   BackendPod,
   ContainerObservation,
@@ -15,6 +15,8 @@ export interface SimulatedContainer {
   readonly name: string;
   /** `once`: an init container, over at once; `sidecar`: one that runs as long as the pod. */
   readonly role: 'main' | 'once' | 'sidecar';
+  /** What it asks for, and so what it is said to use. */
+  readonly resources: Container['resources'];
   image: string;
   state: ContainerState;
   lastState: ContainerState | undefined;
@@ -55,10 +57,11 @@ export function newPod(
   behaviour: PodBehaviour,
 ): SimulatedPod {
   const spec = pod.spec;
-  const container = (name: string, image: string, role: SimulatedContainer['role']): SimulatedContainer => ({
-    name,
+  const container = (of: Container, role: SimulatedContainer['role']): SimulatedContainer => ({
+    name: of.name,
     role,
-    image,
+    resources: of.resources,
+    image: of.image ?? '',
     state: { waiting: { reason: 'ContainerCreating' } },
     lastState: undefined,
     restartCount: 0,
@@ -75,10 +78,8 @@ export function newPod(
     behaviour,
     restartPolicy: restartPolicy(spec?.restartPolicy),
     containers: [
-      ...(spec?.initContainers ?? []).map((c) =>
-        container(c.name, c.image ?? '', c.restartPolicy === 'Always' ? 'sidecar' : 'once'),
-      ),
-      ...(spec?.containers ?? []).map((c) => container(c.name, c.image ?? '', 'main')),
+      ...(spec?.initContainers ?? []).map((c) => container(c, c.restartPolicy === 'Always' ? 'sidecar' : 'once')),
+      ...(spec?.containers ?? []).map((c) => container(c, 'main')),
     ],
     epoch,
     hash,

@@ -27,7 +27,7 @@ const CAPABILITIES: Capabilities = {
   exec: false,
   attach: false,
   portForward: false,
-  stats: false,
+  stats: true,
   initContainers: true,
   probes: false,
   lifecycleHooks: false,
@@ -117,6 +117,11 @@ export function createSimulatedProvider(backend: SimulatedBackend, clock: Clock)
     async logs(owner, ref, container, options, signal) {
       await reach('logs', signal, 'Unavailable');
       return readLog(backend.log(owner, ref.uid, container, options.previous), options, signal);
+    },
+
+    async stats(owner, { signal }: ReadOptions) {
+      await reach('stats', signal, 'Unavailable');
+      return [...backend.stats(owner)];
     },
 
     async [Symbol.asyncDispose]() {

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { hasCode, messageOf } from '../errors.ts';
 import type { ContainerState, Pod } from '../kube/types.ts';
 import type { BackendPod, LogOptions, PodRef } from '../provider/contract.ts';
+import { drained } from './drained.ts';
 import { parseLogRequest } from './log-request.ts';
 
 /** The guarded reads of a provider, for one owner. */
@@ -84,21 +85,6 @@ export async function pour(
   }
 }
 
-function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || response.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done);
-      response.off('close', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    response.on('drain', done);
-    response.on('close', done);
-    signal.addEventListener('abort', done, { once: true });
-  });
-}
-
 /** Why there is no log yet, in the kubelet's words (validateContainerLogStatus in pkg/kubelet/kubelet_pods.go). */
 async function notStarted(
   pod: Pod,
@@ -117,9 +103,15 @@ async function notStarted(
   const seen = backend?.observation.containers.find(({ name }) => name === container);
   if (hasStarted(seen?.state, seen?.lastState)) return undefined;
   const waiting = seen?.state.waiting ?? published?.state?.waiting;
-  if (waiting !== undefined) return `is waiting to start: ${waiting.reason ?? 'ContainerCreating'}`;
-  return 'is not available';
+  if (waiting === undefined) return 'is not available';
+  const { reason = 'ContainerCreating' } = waiting;
+  return `is waiting to start: ${IMAGE_TROUBLE[reason] ?? reason}`;
 }
+
+const IMAGE_TROUBLE: Readonly<Record<string, string>> = {
+  ErrImagePull: "image can't be pulled",
+  ImagePullBackOff: 'trying and failing to pull image',
+};
 
 function hasStarted(state: ContainerState | undefined, lastState: ContainerState | undefined): boolean {
   return state?.running !== undefined || state?.terminated !== undefined || lastState?.terminated !== undefined;

@@ -1,5 +1,5 @@
 /**
- * The kubelet API of one virtual node: an HTTPS listener that the API server dials for `kubectl logs`.
+ * The kubelet API of one virtual node: an HTTPS listener that the API server dials for `kubectl logs` and metrics-server for `kubectl top`.
  * Every replica has one per zone; a zone's Node names that of its leader. Nothing is served before the caller was
  * authenticated and authorized, and what is not offered says so: 404, 405 or 501, never an empty success.
  */
@@ -20,6 +20,7 @@ import type { Credentials, KubeletAuth, User } from './auth.ts';
 import type { ServingCertificate } from './certificates.ts';
 import type { ClientCa } from './client-ca.ts';
 import { type LogSource, openLogs, pour } from './container-logs.ts';
+import { createNodeRoutes, type NodeSource } from './node-routes.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
 
 export interface KubeletServerOptions {
@@ -34,6 +35,7 @@ export interface KubeletServerOptions {
   /** The pods bound to this node. */
   readonly pods: (namespace: string, name: string) => Pod | undefined;
   readonly logs: LogSource;
+  readonly node: NodeSource;
   readonly metrics: KubeletMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -65,19 +67,23 @@ const NOT_OFFERED = [
   'flagz',
   'logs',
   'metrics',
-  'pods',
   'portForward',
   'run',
-  'runningpods',
   'stats',
   'statusz',
 ];
+
+/** Of these some paths are offered and others not. */
+const SHARED = new Set(['metrics', 'stats']);
+
+const OFFERED = ['containerLogs', 'healthz', 'pods', 'runningpods'];
 
 export async function createKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const { zone, nodeName, certificate, clientCa, auth, metrics, clock, log } = options;
   const maxStreams = options.maxStreams ?? 256;
   const closing = new AbortController();
   let streams = 0;
+  const nodeRoutes = createNodeRoutes({ nodeName, source: options.node, clock, log, signal: closing.signal });
 
   const tls = () => ({
     cert: certificate.certificate,
@@ -135,10 +141,18 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
 
   async function route(request: IncomingMessage, response: ServerResponse, target: RequestTarget): Promise<void> {
     const [first = '', ...rest] = target.segments;
-    const known = first === 'healthz' ? rest.length === 0 : first === 'containerLogs' && rest.length === 3;
+    const nodeRoute = nodeRoutes.get(target.path);
+    const known =
+      nodeRoute !== undefined ||
+      (first === 'healthz' && rest.length === 0) ||
+      (first === 'containerLogs' && rest.length === 3);
     if (!known) {
       if (NOT_OFFERED.includes(first))
-        return answer(response, 501, `/${first} is not supported by the virtual node ${nodeName}`);
+        return answer(
+          response,
+          501,
+          `/${SHARED.has(first) ? target.segments.join('/') : first} is not supported by the virtual node ${nodeName}`,
+        );
       return answer(response, 404, '404 page not found');
     }
     if (request.method !== 'GET') {
@@ -146,6 +160,7 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       return answer(response, 405, '405: Method Not Allowed');
     }
     if (first === 'healthz') return answer(response, 200, 'ok');
+    if (nodeRoute !== undefined) return await nodeRoute(response, target);
     if (streams >= maxStreams)
       return answer(response, 429, `more than ${maxStreams} log streams of ${nodeName} are open`);
     streams++;
@@ -223,7 +238,7 @@ function answer(response: ServerResponse, status: number, message: string): void
 function knownPath(target: RequestTarget | undefined): string {
   const first = target?.segments[0];
   if (first === undefined) return 'other';
-  return first === 'healthz' || first === 'containerLogs' || NOT_OFFERED.includes(first) ? first : 'other';
+  return OFFERED.includes(first) || NOT_OFFERED.includes(first) ? first : 'other';
 }
 
 function credentialsOf(request: IncomingMessage, nowMs: number): Credentials {

@@ -25,6 +25,7 @@ import type {
   LogOptions,
   Operation,
   PodRef,
+  PodStats,
   Provider,
   ResolvedPod,
   Unsupported,
@@ -35,6 +36,7 @@ import { endlessStream } from './endless-stream.ts';
 import { Fenced } from './fenced.ts';
 import { receivedObservation, receivedPod } from './received-pod.ts';
 import { receivedReport, ZONE_STATES } from './received-report.ts';
+import { receivedStats } from './received-stats.ts';
 
 export interface GuardOptions {
   readonly provider: Provider;
@@ -97,6 +99,8 @@ export interface GuardedProvider {
     options: LogOptions,
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
+  /** `Unsupported` where the provider does not measure. */
+  stats(owner: string, signal: AbortSignal): Promise<readonly PodStats[]>;
   /** The mutations, on the word of `term` for the objects of `owner`. */
   forTerm(term: Term, owner: string): TermProvider;
 }
@@ -291,6 +295,20 @@ export function createGuard(options: GuardOptions): GuardedProvider {
     }
   }
 
+  async function stats(owner: string, signal: AbortSignal): Promise<readonly PodStats[]> {
+    const measure = provider.stats?.bind(provider);
+    if (measure === undefined || !provider.capabilities.stats) {
+      throw new ZoneletError('Unsupported', `the provider ${provider.kind} offers no stats`);
+    }
+    const given: unknown = await inTurn(signal, () =>
+      send('stats', 'read', listTimeoutMs, [signal], (limit) =>
+        measure(owner, { signal: limit, timeoutMs: listTimeoutMs }),
+      ),
+    );
+    if (!Array.isArray(given)) throw broken('stats', 'there is no list of pods');
+    return receivedStats(given as readonly unknown[], odd);
+  }
+
   function forTerm(term: Term, owner: string): TermProvider {
     /** Creates whose outcome is not known yet. Bounded by the pods of the zone: a pod's deletion takes it out. */
     const uncertain = new Set<string>();
@@ -409,6 +427,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
     watch,
     zoneReports,
     logs,
+    stats,
     forTerm,
   };
 }

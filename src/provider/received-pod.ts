@@ -4,6 +4,7 @@
  */
 import type { ContainerState } from '../kube/types.ts';
 import type { BackendPod, ContainerObservation, PodObservation } from './contract.ts';
+import { isName, isRecord, isTime, typeName } from './received-values.ts';
 
 export interface Expected {
   readonly owner: string;
@@ -130,25 +131,6 @@ function cleanState(state: ContainerState): ContainerState {
   if (clean.startedAt !== undefined && !isTime(clean.startedAt)) clean = omit(clean, 'startedAt');
   if (clean.finishedAt !== undefined && !isTime(clean.finishedAt)) clean = omit(clean, 'finishedAt');
   return clean === terminated ? state : { terminated: clean };
-}
-
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
-
-function isTime(value: unknown): boolean {
-  return typeof value === 'string' && RFC_3339.test(value) && !Number.isNaN(Date.parse(value));
-}
-
-function isName(value: unknown): boolean {
-  return typeof value === 'string' && value !== '';
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function typeName(value: unknown): string {
-  if (value === undefined) return 'missing';
-  return value === null ? 'null' : Array.isArray(value) ? 'a list' : `of type ${typeof value}`;
 }
 
 function omit<T extends object, K extends keyof T>(from: T, key: K): Omit<T, K> {

@@ -1,5 +1,6 @@
 /** The kubelet API of every zone: one listener each, one certificate and one client CA for all. */
 import { isIP } from 'node:net';
+import { ZoneletError } from '../../errors.ts';
 import { createKubeletAuth } from '../../kubelet/auth.ts';
 import { createServingCertificate, type ServingCertificate } from '../../kubelet/certificates.ts';
 import { clusterClientCa, createClientCa } from '../../kubelet/client-ca.ts';
@@ -48,6 +49,14 @@ export async function startKubelets(options: KubeletsOptions): Promise<Kubelets>
       logs: {
         get: (ref, signal) => provider.get(owner, ref, signal),
         logs: (ref, container, logOptions, signal) => provider.logs(owner, ref, container, logOptions, signal),
+      },
+      node: {
+        pods: () => {
+          if (!pods.hasSynced) throw new ZoneletError('Unavailable', 'the pods of the node are not known yet');
+          return pods.list();
+        },
+        list: (signal) => provider.list(owner, signal),
+        stats: (signal) => provider.stats(owner, signal),
       },
       metrics: metrics.kubelet,
       clock,

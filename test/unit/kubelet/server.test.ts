@@ -43,7 +43,11 @@ afterEach(async () => {
 
 async function setUp(change: Partial<KubeletServerOptions> = {}, ca: { bundle?: string } = { bundle: authority.pem }) {
   const reviewer = createReviewer();
-  reviewer.allowed.add('kube-apiserver get proxy').add('kube-apiserver get healthz').add('scraper get proxy');
+  reviewer.allowed
+    .add('kube-apiserver get proxy')
+    .add('kube-apiserver get pods')
+    .add('kube-apiserver get healthz')
+    .add('scraper get proxy');
   reviewer.allowed.add('kube-apiserver create proxy');
   reviewer.tokens.set('good', { username: 'scraper', groups: [] });
   const backend = createSimulatedBackend({ zone: 'zone-a', clock: systemClock });
@@ -88,6 +92,11 @@ async function setUp(change: Partial<KubeletServerOptions> = {}, ca: { bundle?: 
     }),
     pods: (namespace, name) => (namespace === 'default' && name === 'web' ? pod : undefined),
     logs: source,
+    node: {
+      pods: () => [pod],
+      list: (readSignal) => provider.list(OWNER, { signal: readSignal, timeoutMs: 1000 }),
+      stats: (readSignal) => provider.stats!(OWNER, { signal: readSignal, timeoutMs: 1000 }),
+    },
     metrics: metrics.kubelet,
     clock: systemClock,
     log: silentLogger,
@@ -293,11 +302,73 @@ describe('kubelet API', () => {
     ['/containerLogs/default/../web/main', 400, 'bad request'],
     ['/containerLogs/default/web%2fmain/x', 400, 'bad request'],
     ['/containerLogs/default/web/main%00', 400, 'bad request'],
+    ['/metrics/cadvisor', 403, 'Forbidden (user=kube-apiserver, verb=get, resource=nodes, subresource(s)=[metrics])'],
     ['/nothing', 404, '404 page not found'],
     ['/exec/default/web/main?command=sh', 501, '/exec is not supported by the virtual node demo-zone-a'],
   ])('answers %s with %i', async (path, status, body) => {
     const { server } = await setUp();
     expect(await get(server, path)).toEqual({ status, body });
+  });
+
+  it('shows the pods that are bound here and the ones that run', async () => {
+    const { server, pod, ref, backend } = await setUp();
+    const pods = await get(server, '/pods');
+    expect(pods.status).toBe(200);
+    expect(JSON.parse(pods.body)).toEqual({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items: [pod] });
+    const running = async () => JSON.parse((await get(server, '/runningpods/')).body) as { items: Pod[] };
+    const [shown] = (await running()).items;
+    expect(shown?.metadata).toEqual(ref);
+    expect(shown?.spec?.containers).toEqual([{ name: 'main', image: 'i', resources: {} }]);
+    backend.delete(ref, 0, { owner: OWNER, zone: 'zone-a', epoch: 1, holder: 'r' });
+    expect((await running()).items).toEqual([]);
+  });
+
+  it('shows no pods rather than a part of them', async () => {
+    const { server, backend } = await setUp({
+      node: {
+        pods: () => {
+          throw new ZoneletError('Unavailable', 'the pods of the node are not known yet');
+        },
+        list: async () => ({ pods: [], complete: false }),
+        stats: async () => [],
+      },
+    });
+    expect(await get(server, '/pods')).toEqual({ status: 503, body: 'the pods of the node are not known yet' });
+    expect((await get(server, '/runningpods/')).status).toBe(503);
+    const other = await setUp();
+    other.backend.setFaults({ unreachable: true });
+    expect((await get(other.server, '/runningpods/')).status).toBe(503);
+    expect(backend.size).toBe(1);
+  });
+
+  it('tells usage to metrics-server, who needs no right but to read it', async () => {
+    const { server, reviewer } = await setUp();
+    reviewer.allowed.add('metrics-server get metrics').add('metrics-server get stats');
+    reviewer.tokens.set('scrape', { username: 'metrics-server', groups: [] });
+    const as = { headers: { authorization: 'Bearer scrape' } };
+    const metrics = await ask(server, '/metrics/resource', as);
+    expect(metrics.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+    expect(await text(metrics)).toMatch(
+      /^container_cpu_usage_seconds_total\{container="main",namespace="default",pod="web"\} /m,
+    );
+    const summary = await get(server, '/stats/summary?only_cpu_and_memory=true', as);
+    expect(JSON.parse(summary.body)).toMatchObject({
+      node: { nodeName: 'demo-zone-a' },
+      pods: [{ podRef: { name: 'web', namespace: 'default', uid: 'uid-1' }, containers: [{ name: 'main' }] }],
+    });
+    expect((await get(server, LOGS, as)).status).toBe(403);
+    expect((await get(server, '/metrics', as)).status, 'what the replica says of itself is not served here').toBe(501);
+  });
+
+  it('says that usage cannot be had: in a status, and to Prometheus in a metric', async () => {
+    const { server, reviewer, backend } = await setUp();
+    reviewer.allowed.add('kube-apiserver get metrics').add('kube-apiserver get stats');
+    backend.setFaults({ unreachable: true });
+    expect(await get(server, '/metrics/resource')).toMatchObject({
+      status: 200,
+      body: expect.stringContaining('resource_scrape_error 1'),
+    });
+    expect((await get(server, '/stats/summary')).status).toBe(503);
   });
 
   it('says what a container waits for', async () => {
@@ -322,6 +393,10 @@ describe('kubelet API', () => {
       status: 400,
       body: 'container "main" in pod "web" is waiting to start: ContainerCreating',
     });
+    pod.status.containerStatuses![0]!.state = { waiting: { reason: 'ImagePullBackOff' } };
+    expect((await get(other.server, LOGS)).body).toBe(
+      'container "main" in pod "web" is waiting to start: trying and failing to pull image',
+    );
   });
 
   it('answers a method that it does not have with 405', async () => {

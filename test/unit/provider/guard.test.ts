@@ -349,6 +349,48 @@ describe('guarded reads', () => {
     );
   });
 
+  it('tell usage without what is no figure, no time or no pod', async () => {
+    const ref = { uid: 'a', namespace: 'default', name: 'a' };
+    const time = '2026-01-01T00:00:00Z';
+    const { guard } = setUp(() => ({
+      stats: async () =>
+        [
+          null,
+          { ref: { uid: 'b' }, containers: [] },
+          { ref: { ...ref, uid: 'c' }, containers: 'none' },
+          {
+            ref,
+            startTime: 'yesterday',
+            containers: [
+              { name: 'main', time, cpu: { usageNanoCores: -1, usageCoreNanoSeconds: 7.4 }, memory: { rssBytes: '1' } },
+              { name: 'never', time: 'now' },
+            ],
+            network: { time, rxBytes: 5, txBytes: Number.NaN },
+          },
+          { ref, containers: [] },
+        ] as never,
+    }));
+    expect(await guard.stats(OWNER, NEVER)).toEqual([
+      {
+        ref,
+        containers: [{ name: 'main', time, cpu: { usageCoreNanoSeconds: 7 }, memory: {} }],
+        network: { time, rxBytes: 5 },
+      },
+    ]);
+  });
+
+  it('say that there is no usage rather than none was used', async () => {
+    const broken = setUp(() => ({ stats: async () => ({}) as never }));
+    await expect(broken.guard.stats(OWNER, NEVER)).rejects.toMatchObject({ code: 'Internal' });
+    const without = setUp((inner) => ({ capabilities: { ...inner.capabilities, stats: false } }));
+    await expect(without.guard.stats(OWNER, NEVER)).rejects.toMatchObject({ code: 'Unsupported' });
+    const silent = setUp(() => ({ stats: () => new Promise(() => undefined) }));
+    const asked = silent.guard.stats(OWNER, NEVER);
+    const failed = expect(asked).rejects.toMatchObject({ code: 'Unavailable' });
+    await silent.clock.advance(31_000);
+    await failed;
+  });
+
   it('say Unsupported for the logs of a provider without', async () => {
     const { guard } = setUp((inner) => ({ capabilities: { ...inner.capabilities, logs: false } }));
     const options = { follow: false, previous: false, timestamps: false };
