@@ -14,6 +14,9 @@ const LOOK_EVERY_MS = 10_000;
 const CALM = 0.1;
 /** A collection takes some 5 ms for each 10 MB that live: what it may bring has to be worth that. */
 const WORTH_BYTES = 8 * 2 ** 20;
+/** Pages that hold little stay the process's own until what lives is moved together, which takes twice as long. */
+const THIN_BYTES = 16 * 2 ** 20;
+const COMPACT = { type: 'major', execution: 'sync', flavor: 'last-resort' };
 
 export function keepSmall(clock: Clock): void {
   // The young generation stays as small as it began: collections are more frequent and as short as before. What it would
@@ -30,7 +33,9 @@ export function keepSmall(clock: Clock): void {
     before = now;
     if (utilization < CALM && getHeapStatistics().used_heap_size - lived > WORTH_BYTES) {
       collect();
-      lived = getHeapStatistics().used_heap_size;
+      const { used_heap_size, total_heap_size } = getHeapStatistics();
+      lived = used_heap_size;
+      if (total_heap_size - used_heap_size > THIN_BYTES) collect(COMPACT);
     }
     clock.setTimer(LOOK_EVERY_MS, look);
   };
