@@ -65,10 +65,23 @@ export interface ContainerObservation {
   readonly restartCount: number;
   /** Whether the backend holds it for ready. Left out: a running container is ready. */
   readonly ready?: boolean;
+  /** Whether its startup probe has succeeded and its postStart hook has ended. Left out: a running container has started. */
+  readonly started?: boolean;
   readonly image?: string;
   readonly imageID?: string;
   /** `<runtime>://<id>`. */
   readonly containerID?: string;
+}
+
+/** Something that happened to a pod on its backend and that people are told as an Event about it. */
+export interface PodHappening {
+  /** Rises with each of this pod, also over a restart of the backend: a leader tells only what it has not seen. */
+  readonly number: number;
+  readonly type: 'Normal' | 'Warning';
+  /** CamelCase, a kubelet's where it has one: `Unhealthy`, `Killing`, `FailedPostStartHook`. */
+  readonly reason: string;
+  /** For people; never a secret. */
+  readonly message: string;
 }
 
 export interface PodObservation {
@@ -84,6 +97,8 @@ export interface PodObservation {
   readonly message?: string;
   /** The pod as a whole failed or succeeded whatever its containers say. */
   readonly phase?: 'Failed' | 'Succeeded';
+  /** The last few, oldest first. */
+  readonly events?: readonly PodHappening[];
 }
 
 /** A pod as the backend has it. */

@@ -2,8 +2,9 @@
  * A zone's backend: fences, pods of every owner, who watches them. It carries out one mutation after the other, each
  * wholly within one turn of the event loop, so that what is kept, journalled and answered is always the same.
  */
-import type { Clock } from '../../../src/clock.ts';
+import type { Clock, Random } from '../../../src/clock.ts';
 import { ZoneletError } from '../../../src/errors.ts';
+import { runs } from '../../../src/lifecycle/record.ts';
 import type {
   BackendPod,
   CreateOutcome,
@@ -20,7 +21,7 @@ import { DeletedUids } from '../../simulated/deleted-uids.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
 import { createPodLife, type PodLife } from './pod-life.ts';
-import { newRecord, observationOf, type PodRecord, podKey, runs, viewOf } from './pod-record.ts';
+import { newRecord, observationOf, type PodRecord, podKey, viewOf } from './pod-record.ts';
 import { UnsupportedPod } from './refusals.ts';
 import type { Runtime } from './runtime.ts';
 import type { Store } from './store.ts';
@@ -28,6 +29,7 @@ import type { Store } from './store.ts';
 export interface BackendOptions {
   readonly zone: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly runtime: Runtime;
   readonly store: Store;
   readonly journal: Journal;
@@ -125,7 +127,7 @@ export class Backend {
       record.state.epoch = fence.epoch;
       record.state.hash = pod.hash;
       this.#options.store.putPod(record);
-      there.life.replaceImages();
+      there.life.advance();
       this.#options.store.putState(record);
       this.#changed(there);
       return { result: this.#view(there), outcome: 'accepted' };
@@ -205,12 +207,13 @@ export class Backend {
 
   #track(record: PodRecord): Tracked {
     const { owner, ref } = record.plan;
-    const { store, clock, runtime } = this.#options;
+    const { store, clock, random, runtime } = this.#options;
     const keep = (): void => store.putState(record);
     const life = createPodLife({
       record,
       runtime,
       clock,
+      random,
       keep,
       changed: () => {
         keep();
@@ -231,7 +234,7 @@ export class Backend {
   #remove({ life }: Tracked): PodObservation {
     const { record } = life;
     const { owner, ref, address } = record.plan;
-    const last = observationOf(record, this.runtime.kind);
+    const last = observationOf(record, this.runtime.kind, life.events);
     this.#deleted.add(ref.uid);
     this.#options.store.remove(record);
     life.leave();
@@ -253,7 +256,7 @@ export class Backend {
   }
 
   #view(tracked: Tracked): BackendPod {
-    tracked.view ??= viewOf(tracked.life.record, this.zone, this.runtime.kind);
+    tracked.view ??= viewOf(tracked.life.record, this.zone, this.runtime.kind, tracked.life.events);
     return tracked.view;
   }
 

@@ -1,10 +1,12 @@
 /** The order in which a pod's containers run, end and run again, on virtual time. */
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../../../src/kube/types.ts';
-import { VirtualClock } from '../../../test/support/virtual-clock.ts';
+import type { RunEnd } from '../../../src/lifecycle/end.ts';
+import type { RunListener } from '../../../src/lifecycle/life.ts';
+import { seededRandom, VirtualClock } from '../../../test/support/virtual-clock.ts';
 import { createPodLife } from './pod-life.ts';
 import { newRecord, observationOf, type PodRecord } from './pod-record.ts';
-import type { Run, RunEnd, RunListener, Runtime } from './runtime.ts';
+import type { Run, Runtime } from './runtime.ts';
 
 /** Runs nothing and writes down what it is asked. */
 class Stage {
@@ -63,6 +65,7 @@ class Stage {
       record: this.record,
       runtime,
       clock: this.clock,
+      random: seededRandom(1),
       keep: () => void this.kept.push(JSON.stringify(this.record)),
       changed: () => void this.changes++,
     });
@@ -105,7 +108,7 @@ describe('the start', () => {
     expect(stage.take()).toEqual(['start i1']);
     expect(stage.states).toEqual({
       i1: 'running',
-      i2: 'ContainerCreating',
+      i2: 'PodInitializing',
       a: 'PodInitializing',
       b: 'PodInitializing',
     });
@@ -207,7 +210,7 @@ describe('restarts', () => {
     const { plan } = stage.record;
     const containers = [{ name: 'a', image: 'i:2' }, ...names('b')];
     stage.record.plan = { ...plan, pod: { ...plan.pod, spec: { ...plan.pod.spec, containers } } };
-    stage.life.replaceImages();
+    stage.life.advance();
     expect(stage.take()).toEqual(['stop a']);
     stage.restart();
     expect(stage.take().toSorted()).toEqual(['resume a', 'resume b', 'stop a']);

@@ -3,6 +3,9 @@
  * it; a runtime runs single containers, once each, and says how each run ended.
  */
 import type { Container, Pod } from '../../../src/kube/types.ts';
+import type { RunListener } from '../../../src/lifecycle/life.ts';
+import type { Reach } from '../../../src/lifecycle/reach.ts';
+import type { ContainerRole } from '../../../src/lifecycle/record.ts';
 import type { LogOptions, ResolvedPod, Resources, Unsupported } from '../../../src/provider/contract.ts';
 
 /** One run of one container. The same three values after a restart of the backend mean the same run. */
@@ -22,22 +25,6 @@ export interface RunPlan extends Run {
   readonly address: string;
   /** When it began, in milliseconds since the epoch; undefined for one that is about to. */
   readonly startedAtMs: number | undefined;
-}
-
-/** `init`: ends before the next begins; `sidecar`: an init container that runs beside the others; `main`: the rest. */
-export type ContainerRole = 'init' | 'sidecar' | 'main';
-
-export interface RunEnd {
-  readonly exitCode: number;
-  readonly finishedAtMs: number;
-  /** @defaultValue Completed or Error, by the exit code */
-  readonly reason?: string;
-  readonly message?: string;
-}
-
-/** Told by the runtime, also within the call that caused it. */
-export interface RunListener {
-  ended(end: RunEnd): void;
 }
 
 export interface Runtime extends AsyncDisposable {
@@ -64,6 +51,8 @@ export interface Runtime extends AsyncDisposable {
   stop(run: Run): void;
   /** Ends the run, whatever it does. */
   kill(run: Run): void;
+  /** How probes and hooks get at a pod's containers; `plan` is the run of one of them. Left out: such pods were refused. */
+  reach?(plan: (container: string) => RunPlan | undefined): Reach;
   /** Everything kept of a pod whose runs have all ended, its logs too. */
   forget(pod: string): void;
   /** A run's output. Ends with the run; without `follow` at the end of what there is. */

@@ -89,7 +89,7 @@ export async function startBackendServer(options: BackendServerOptions): Promise
   const runtime = parts.use(createRuntime(options.runtime, { zone, clock, random, log, dataFolder }));
   const capacity = { ...runtime.capacity, ...options.capacity };
   const journal = options.journalFile === undefined ? NO_JOURNAL : createJournal(options.journalFile);
-  const backend = new Backend({ zone, clock, runtime, store, journal, capacity });
+  const backend = new Backend({ zone, clock, random, runtime, store, journal, capacity });
   parts.defer(() => backend.leave());
 
   const stop = new AbortController();

@@ -4,9 +4,11 @@
  */
 import type { Clock, Timer } from '../../../src/clock.ts';
 import type { Pod } from '../../../src/kube/types.ts';
+import type { RunEnd } from '../../../src/lifecycle/end.ts';
+import type { RunListener } from '../../../src/lifecycle/life.ts';
 import type { Resources, Unsupported } from '../../../src/provider/contract.ts';
 import { createAddressPool } from './address-pool.ts';
-import type { Run, RunEnd, RunListener, RunPlan, Runtime } from './runtime.ts';
+import type { Run, RunPlan, Runtime } from './runtime.ts';
 
 /** Seconds from each start of a container to its end; without it containers run for ever. */
 export const EXIT_AFTER = 'simulated.zonelet.dev/exit-after-seconds';

@@ -1,0 +1,16 @@
+/** What kept a connection from being made, in the words that a kubelet's Events have. */
+import { messageOf } from '../errors.ts';
+
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connect: connection refused',
+  EHOSTUNREACH: 'connect: no route to host',
+  ENETUNREACH: 'connect: network is unreachable',
+  ETIMEDOUT: 'i/o timeout',
+};
+
+export function dialError(error: unknown, host: string, port: number): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const words = WORDS[code];
+  if (words !== undefined) return `dial tcp ${host.includes(':') ? `[${host}]` : host}:${port}: ${words}`;
+  return code === 'ECONNRESET' ? 'EOF' : messageOf(error);
+}
