@@ -3,10 +3,12 @@
  * its result; it is right only when no pod restarted, none was created twice and no node left Ready.
  */
 import type { Clock } from '../../clock.ts';
+import { messageOf } from '../../errors.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { endLeader } from './failover.ts';
 import { duplicateCreates, readJournal } from './journal.ts';
 import type { Observer } from './observer.ts';
+import { peersConnected } from './peers-connected.ts';
 import type { Stage } from './stage.ts';
 import { waitFor } from './wait-for.ts';
 import { removeWorkload, scale } from './workload.ts';
@@ -33,6 +35,8 @@ export interface StoryOptions {
 }
 
 const LIMIT_MS = 60_000;
+/** They are dialed within two seconds of a replica's start. Without them the story is only slower. */
+const PEERS_LIMIT_MS = 15_000;
 
 /** Plays from the moment that all pods run; the caller has set the stage and deployed the workload. */
 export async function playStory(options: StoryOptions): Promise<Summary> {
@@ -46,6 +50,15 @@ export async function playStory(options: StoryOptions): Promise<Summary> {
     return found;
   };
   const takeovers: number[] = [];
+
+  say('waiting until every replica holds a connection to every other one: its end tells them of a death');
+  try {
+    const connected = () => peersConnected(stage);
+    await waitFor('the connections', connected, { clock, limitMs: PEERS_LIMIT_MS, signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    say(`${messageOf(error)}: the first take-over has to wait for the lease`);
+  }
 
   for (const [zoneIndex, with_] of [
     [0, 'SIGKILL'],
