@@ -65,7 +65,8 @@ const RETRY_BEAT_MS = 250;
 /** A server that stays a replica is not dialled anew at every write. */
 const MOVED_EVERY_MS = 30_000;
 const RECONNECT_MIN_MS = 50;
-const RECONNECT_MAX_MS = 2_000;
+/** A zone may be without a leader for as long: a dial a second costs a server nothing. */
+const RECONNECT_MAX_MS = 1_000;
 
 export function openLink(IoRedis: typeof Redis, options: LinkOptions): Link {
   const { address, credentials, tls, clock, random } = options;
