@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/clock.ts';
 import { messageOf } from '../../src/errors.ts';
-import { endGroup, isSupervised, stopSignal, supervise } from '../support/supervise.ts';
+import { type Frame, runCommand } from '../support/command-frame.ts';
 import { clientGo } from './client-go.ts';
 import { coldStart } from './cold-start.ts';
 import { cpu } from './cpu.ts';
@@ -78,43 +78,26 @@ function parse(args: readonly string[]) {
   });
 }
 
-async function main(): Promise<number> {
-  const read = readArguments(process.argv.slice(2));
-  if (read === undefined) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (typeof read === 'string') {
-    process.stderr.write(`${read}\n\n${HELP}`);
-    return 2;
-  }
-  if (!isSupervised()) return await supervise();
-  const signal = stopSignal();
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+async function run(read: Arguments, { signal, say }: Frame): Promise<number> {
   const runs: Run[] = [];
-  try {
-    say('building');
-    const zonelet = await buildZonelet();
-    for (const benchmark of read.chosen) {
-      signal.throwIfAborted();
-      say(`\n${benchmark.name}: ${benchmark.summary}`);
-      const pods = read.pods ?? benchmark.defaultPods;
-      const rounds = read.rounds ?? benchmark.defaultRounds;
-      const report = await benchmark.run({
-        pods,
-        rounds,
-        zonelet,
-        clock: systemClock,
-        signal,
-        say: (line) => say(`  ${line}`),
-      });
-      const run = { benchmark: benchmark.name, pods, rounds, report };
-      runs.push(run);
-      process.stdout.write(`${asTable(run)}\n\n`);
-    }
-  } catch (error) {
-    say(signal.aborted ? 'stopped' : error instanceof Error && error.stack !== undefined ? error.stack : String(error));
-    return 1;
+  say('building');
+  const zonelet = await buildZonelet();
+  for (const benchmark of read.chosen) {
+    signal.throwIfAborted();
+    say(`\n${benchmark.name}: ${benchmark.summary}`);
+    const pods = read.pods ?? benchmark.defaultPods;
+    const rounds = read.rounds ?? benchmark.defaultRounds;
+    const report = await benchmark.run({
+      pods,
+      rounds,
+      zonelet,
+      clock: systemClock,
+      signal,
+      say: (line) => say(`  ${line}`),
+    });
+    const run = { benchmark: benchmark.name, pods, rounds, report };
+    runs.push(run);
+    process.stdout.write(`${asTable(run)}\n\n`);
   }
   if (read.json) {
     const result = { date: new Date(systemClock.now()).toISOString(), machine: machine(), runs: runs.map(asObject) };
@@ -123,8 +106,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-const status = await main();
-process.stdout.write('', () => {
-  if (isSupervised() && !process.connected) endGroup(process.pid);
-  process.exit(status);
-});
+await runCommand({ help: HELP, read: readArguments, run });

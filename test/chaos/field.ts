@@ -1,6 +1,7 @@
 /** What every fault is given, and what most of them need. */
 import { type Clock, sleep } from '../../src/clock.ts';
 import type { Replica } from '../../src/commands/demo/stage.ts';
+import type { Outage } from '../scenarios/support/leadership.ts';
 import type { Play } from '../scenarios/support/play.ts';
 import type { RedisServerProcess } from '../support/redis-server.ts';
 import type { Dice } from './dice.ts';
@@ -15,6 +16,10 @@ export interface Field {
   readonly peer: PeerLink;
   /** With `--election redis` only. */
   readonly redis: readonly RedisServerProcess[];
+  /** When most of them were gone. */
+  readonly redisOutages: Outage[];
+  /** How long others wait for a leader of which they hear nothing, by default. */
+  readonly leaseMs: number;
   /** How long take-overs took that a fault was sure to cause, in milliseconds. */
   readonly takeovers: number[];
   readonly clock: Clock;
@@ -27,9 +32,6 @@ export interface Fault {
   /** Does it and takes it back. Resolves with what was done to whom, for people; throws what it found wrong. */
   happen(field: Field): Promise<string>;
 }
-
-/** The default `election.leaseDuration`. */
-export const LEASE_MS = 6_000;
 
 export async function pause({ clock, signal }: Field, ms: number): Promise<void> {
   await sleep(clock, ms, signal);

@@ -8,7 +8,9 @@ import type { Field } from './field.ts';
 export interface Flow {
   readonly created: number;
   readonly deleted: number;
-  /** Many more at once on a zone, so that its leader is in the middle of its work; resolves once the first has begun to run. */
+  /** Many more at once on a zone, so that its leader is in the middle of its work. */
+  surge(zone: string): void;
+  /** The same; resolves once the first has begun to run. */
   burst(zone: string): Promise<void>;
   go(): void;
   /** Resolves once nothing more comes. */
@@ -71,6 +73,11 @@ export function flowOfPods(field: Omit<Field, 'flow'>): Flow {
       }
     }
   };
+  const surge = (zone: string): string[] => {
+    const names = Array.from({ length: BURST }, () => `chaos-${++number}`);
+    void Promise.allSettled(names.map((name) => create(name, zone)));
+    return names;
+  };
   return {
     get created() {
       return created;
@@ -78,9 +85,9 @@ export function flowOfPods(field: Omit<Field, 'flow'>): Flow {
     get deleted() {
       return deleted;
     },
+    surge: (zone) => void surge(zone),
     async burst(zone) {
-      const names = Array.from({ length: BURST }, () => `chaos-${++number}`);
-      void Promise.allSettled(names.map((name) => create(name, zone)));
+      const names = surge(zone);
       await play.until('the first of a burst of pods', () =>
         names.some((name) => podNamed(play, name)?.status?.phase === 'Running'),
       );

@@ -1,6 +1,6 @@
 /** What happens to one leader's way to the API server, or to the backend of a zone that it leads. */
 import type { FaultProxy } from '../support/fault-proxy.ts';
-import { type Fault, type Field, LEASE_MS, pause, seconds, someLeader } from './field.ts';
+import { type Fault, type Field, pause, seconds, someLeader } from './field.ts';
 
 interface Way {
   readonly to: string;
@@ -26,7 +26,7 @@ function onAWay(
       const victim = someLeader(field);
       const { to, proxy } = way(field, victim.name);
       // From a hiccup to well beyond the lease.
-      const forMs = field.dice.between(500, 2 * LEASE_MS);
+      const forMs = field.dice.between(500, 2 * field.leaseMs);
       const how = begin(proxy, field);
       try {
         await pause(field, forMs);

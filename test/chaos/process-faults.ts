@@ -1,7 +1,7 @@
 /** What happens to the processes of replicas, and what Kubernetes does about it. */
 import type { Replica } from '../../src/commands/demo/stage.ts';
 import { zonelet } from '../scenarios/support/command.ts';
-import { type Fault, type Field, LEASE_MS, pause, seconds, someLeader, watchZonesOf } from './field.ts';
+import { type Fault, type Field, pause, seconds, someLeader, watchZonesOf } from './field.ts';
 
 const killed: Fault = {
   name: 'SIGKILL, the pod is replaced',
@@ -38,10 +38,35 @@ const frozen: Fault = {
     const zones = watchZonesOf(field, victim);
     child.kill('SIGSTOP');
     const what = await zones.taken();
-    const beyondMs = field.dice.between(0, LEASE_MS);
+    const beyondMs = field.dice.between(0, field.leaseMs);
     await pause(field, beyondMs);
     child.kill('SIGCONT');
     return `${what}, woken ${seconds(beyondMs)} later`;
+  },
+};
+
+/** It hears nothing of its successor: only its own clock can tell it that it is late. */
+const wokenCutOff: Fault = {
+  name: 'SIGSTOP beyond the lease, SIGCONT without the API server',
+  async happen(field) {
+    const { play, dice, flow } = field;
+    const victim = someLeader(field);
+    const { child } = victim;
+    const led = play.observer.zones().filter(({ leader }) => leader === victim.name);
+    const proxy = play.links.toApiServer(victim.name);
+    await flow.burst(dice.pick(led).zone);
+    const zones = watchZonesOf(field, victim);
+    child.kill('SIGSTOP');
+    const what = await zones.taken();
+    const forMs = dice.between(500, field.leaseMs);
+    proxy.cut(true);
+    child.kill('SIGCONT');
+    try {
+      await pause(field, forMs);
+    } finally {
+      proxy.cut(false);
+    }
+    return `${what}, cut off for ${seconds(forMs)}`;
   },
 };
 
@@ -50,7 +75,7 @@ const paused: Fault = {
   async happen(field) {
     const victim = someLeader(field);
     const { child } = victim;
-    const forMs = field.dice.between(500, LEASE_MS - 1_000);
+    const forMs = field.dice.between(500, field.leaseMs - 1_000);
     child.kill('SIGSTOP');
     await pause(field, forMs);
     child.kill('SIGCONT');
@@ -106,6 +131,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   killed,
   containerRestarted,
   frozen,
+  wokenCutOff,
   paused,
   terminated,
   rolled,

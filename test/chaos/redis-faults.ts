@@ -33,11 +33,13 @@ const oneFrozen: Fault = {
 const allRestarted: Fault = {
   name: 'all Redis servers killed and started again',
   async happen(field) {
-    const { dice, redis } = field;
+    const { dice, redis, redisOutages, clock } = field;
     const forMs = dice.between(0, 8_000);
+    const from = clock.now();
     await Promise.all(redis.map((server) => server.kill('SIGKILL')));
     await pause(field, forMs);
     await Promise.all(redis.map((server) => server.start()));
+    redisOutages.push({ from, until: clock.now() });
     return `for ${seconds(forMs)}`;
   },
 };

@@ -1,6 +1,10 @@
 /** One thing after the other is done to a set, and after each it is held to what must always be true. */
 import type { Clock } from '../../src/clock.ts';
+import { DEFAULT_TIMING } from '../../src/config/election-timing.ts';
+import { parseDuration } from '../../src/config/syntax.ts';
 import { messageOf } from '../../src/errors.ts';
+import { installFencePolicy } from '../scenarios/support/fence-policy.ts';
+import { gaps, type Outage } from '../scenarios/support/leadership.ts';
 import { openScenario, type Play } from '../scenarios/support/play.ts';
 import { followLocks } from '../scenarios/support/redis.ts';
 import type { Violation } from '../scenarios/support/violations.ts';
@@ -11,6 +15,7 @@ import { dice } from './dice.ts';
 import { evidence } from './evidence.ts';
 import { type Fault, type Field, pause, seconds } from './field.ts';
 import { flowOfPods } from './flow.ts';
+import { lateRequests } from './late-requests.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { PEER_FAULTS } from './peer-faults.ts';
 import { openPeerLink } from './peer-link.ts';
@@ -41,12 +46,16 @@ const REDIS_SERVERS = 3;
 const AROUND_MS = 1_000;
 
 /** Every fault once, in the order that the dice say, and then all again. */
-function* deck({ dice, redis }: Field): Generator<Fault, never> {
-  for (;;) yield* dice.shuffle(redis.length > 0 ? [...FAULTS, ...REDIS_FAULTS] : FAULTS);
+function* deck({ dice, redis }: Field, { fence, only }: Arguments): Generator<Fault, never> {
+  const known = [...FAULTS, ...lateRequests(fence), ...(redis.length > 0 ? REDIS_FAULTS : [])];
+  const all = known.filter(({ name }) => name.includes(only));
+  if (all.length === 0)
+    throw new Error(`nothing is called "${only}", but: ${known.map(({ name }) => name).join('; ')}`);
+  for (;;) yield* dice.shuffle(all);
 }
 
 export async function playRounds(options: ChaosOptions): Promise<Outcome> {
-  const { rounds, pods, seed, on, election, folder, clock, signal, say } = options;
+  const { rounds, pods, seed, on, election, fence, folder, clock, signal, say } = options;
   await using undo = new AsyncDisposableStack();
   const redis: RedisServerProcess[] = [];
   // Redis keeps what it was told when it is killed, as redlock wants it; that it forgets is a fault of its own.
@@ -54,6 +63,7 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     redis.push(undo.use(await startRedisServer({ persistent: true })));
   const locks = election === 'redis' ? undo.use(await followLocks(redis)) : undefined;
   const peer = undo.use(await openPeerLink('replica-1'));
+  const redisOutages: Outage[] = [];
   const redisSections = election === 'redis' ? byRedis(redis) : {};
   await using play = await openScenario({
     pods,
@@ -64,18 +74,22 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     settings: (replica) => ({
       ...(replica === peer.replica ? { peers: peer.section } : {}),
       ...redisSections,
+      fence: { admissionPolicy: fence },
     }),
     env: peer.env,
     ...(locks === undefined ? {} : { signs: () => locks.signs }),
+    outages: () => redisOutages,
     folder,
     signal,
   });
+  if (fence === 'enforce') await installFencePolicy(play);
   // Pods and faults draw from dice of their own: how quick the machine is does not change which faults come.
-  const common = { play, peer, redis, takeovers: [], clock, signal };
+  const leaseMs = parseDuration(DEFAULT_TIMING[election].leaseDuration) ?? 0;
+  const common = { play, peer, redis, redisOutages, leaseMs, takeovers: [], clock, signal };
   const flow = flowOfPods({ ...common, dice: dice(seed + 1) });
   const field: Field = { ...common, flow, dice: dice(seed) };
   const judge = createJudge(play, say);
-  const faults = deck(field);
+  const faults = deck(field, options);
   let failedRounds = 0;
   let round = 0;
   say(`${pods} pods run; seed ${seed}`);
@@ -83,6 +97,7 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     round++;
     const fault = faults.next().value;
     const begun = clock.monotonic();
+    const begunAt = clock.now();
     let what = '';
     let calmAgain = false;
     const wrong: Violation[] = [];
@@ -98,7 +113,6 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
       await pause(field, AROUND_MS);
       await flow.pause();
       await calm(field, pods);
-      if (round === rounds) await noOrphans(field);
       calmAgain = true;
     } catch (error) {
       await flow.pause();
@@ -106,7 +120,7 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
       wrong.push({ what: 'I5, no calm', evidence: messageOf(error) });
     }
     wrong.push(...(await judge.news()));
-    const took = seconds(clock.monotonic() - begun);
+    const took = [seconds(clock.monotonic() - begun), ...slowest(play, begunAt)].join('; ');
     say(`round ${round}/${rounds}: ${fault.name}: ${what} [${took}]${wrong.length > 0 ? ' FAILED' : ''}`);
     if (wrong.length > 0) failedRounds++;
     for (const each of wrong) await judge.tell(each);
@@ -115,8 +129,23 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
       break;
     }
   }
+  if (failedRounds === 0) {
+    const begun = clock.monotonic();
+    say('waiting until the backends have nothing else: orphans go after two looks that are 30 s apart');
+    try {
+      await noOrphans(field);
+      say(`they have nothing else after ${seconds(clock.monotonic() - begun)}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      failedRounds++;
+      say(`  I5, orphans: ${messageOf(error)}`);
+    }
+    const wrong = await judge.news();
+    if (wrong.length > 0) failedRounds++;
+    for (const each of wrong) await judge.tell(each);
+  }
   const counts = score(await play.journals(), play.history, play.circumstances(), field.takeovers);
-  const above = aboveBounds(counts);
+  const above = aboveBounds(counts, leaseMs);
   for (const line of above) say(`above its bound: ${line}`);
   return {
     rounds: round,
@@ -126,6 +155,14 @@ export async function playRounds(options: ChaosOptions): Promise<Outcome> {
     podsDeleted: flow.deleted,
     ok: failedRounds === 0 && above.length === 0 && round === rounds,
   };
+}
+
+/** The slowest take-over since then, for people; nothing where there was none. */
+function slowest(play: Play, since: number): string[] {
+  const [slowest] = gaps(play.history, play.circumstances())
+    .filter(({ ended, until }) => ended === 'claimed' && until >= since)
+    .sort((a, b) => b.tookMs - a.tookMs);
+  return slowest === undefined ? [] : [`${slowest.zone} was taken over after ${seconds(slowest.tookMs)}`];
 }
 
 function byRedis(redis: readonly RedisServerProcess[]): object {

@@ -1,34 +1,12 @@
 import { expect, test } from 'vitest';
-import { admissionPolicy } from '../../src/fence/admission-policy.ts';
-import type { Resource } from '../../src/kube/resources.ts';
-import type { KubeObject } from '../../src/kube/types.ts';
 import { CLUSTER } from './support/cluster.ts';
-import { openScenario, type Play } from './support/play.ts';
+import { installFencePolicy } from './support/fence-policy.ts';
+import { openScenario } from './support/play.ts';
 import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 import { metric } from './support/replica.ts';
 
 const WHY_NOT =
   'skipped: a policy that compares epochs; the embedded API server evaluates none (npm run test:kubernetes)';
-const PLURALS: Readonly<Record<string, string>> = {
-  ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
-  ValidatingAdmissionPolicyBinding: 'validatingadmissionpolicybindings',
-};
-
-/** In this control plane replicas are the administrator; the controllers have users of their own. */
-async function installPolicy(play: Play): Promise<void> {
-  const { set, zones } = play.stage;
-  for (const manifest of admissionPolicy({ set, zones, user: 'administrator', action: 'enforce' })) {
-    const of: Resource<KubeObject> = {
-      group: 'admissionregistration.k8s.io',
-      version: 'v1',
-      plural: PLURALS[manifest.kind] ?? '',
-      kind: manifest.kind,
-      namespaced: false,
-    };
-    await play.client.create(of, manifest as unknown as KubeObject);
-  }
-}
-
 test.skipIf(CLUSTER !== 'real')(
   CLUSTER === 'real'
     ? 'with the policy enforced leaders change as ever, none of their writes is refused, and a frozen one comes back harmless'
@@ -38,7 +16,7 @@ test.skipIf(CLUSTER !== 'real')(
       pods: 9,
       settings: () => ({ fence: { admissionPolicy: 'enforce' } }),
     });
-    await installPolicy(play);
+    await installFencePolicy(play);
     const before = uids(workloadPods(play));
     const [first, second] = play.stage.zones.map(({ name }) => name);
 

@@ -11,6 +11,10 @@ export interface FaultProxy extends AsyncDisposable {
   refuse(on: boolean): Promise<void>;
   /** Requests get through and no answers, until it is called with false: then they come, late. */
   hang(on: boolean): void;
+  /** What clients send stays here, until it is called with false: then it arrives, late. Answers get through. */
+  holdRequests(on: boolean): void;
+  /** What is held back now, piece by piece. */
+  readonly heldRequests: readonly Buffer[];
   /** Every chunk is handed on that many milliseconds later, in both directions; 0 ends it. */
   delay(ms: number): void;
   /**
@@ -27,13 +31,15 @@ interface Lane {
   send(chunk: Buffer): void;
   /** After everything that was sent before. */
   end(): void;
-  /** Hands on what is held back by `hang`. */
+  /** Hands on what is held back by `hang` or `holdRequests`. */
   release(): void;
+  readonly waiting: readonly (Buffer | 'end')[];
 }
 
 interface Link {
   readonly client: Socket;
   readonly upstream: Socket;
+  readonly requests: Lane;
   readonly answers: Lane;
 }
 
@@ -41,16 +47,17 @@ export async function startFaultProxy(): Promise<FaultProxy> {
   let targetPort = 0;
   let isCut = false;
   let hangs = false;
+  let holds = false;
   let halfClosed = false;
   let losing = false;
   let delayMs = 0;
   const links = new Set<Link>();
 
-  const lane = (to: Socket, holds: () => boolean): Lane => {
+  const lane = (to: Socket, isHeld: () => boolean): Lane => {
     const queue: (Buffer | 'end')[] = [];
     let waiting = 0;
     const flush = (): void => {
-      while (queue.length > waiting && !holds()) {
+      while (queue.length > waiting && !isHeld()) {
         const next = queue.shift();
         if (next === 'end') to.end();
         else if (next !== undefined) to.write(next);
@@ -69,7 +76,7 @@ export async function startFaultProxy(): Promise<FaultProxy> {
         flush();
       }, delayMs);
     };
-    return { send: put, end: () => put('end'), release: flush };
+    return { send: put, end: () => put('end'), release: flush, waiting: queue };
   };
   const server = createServer({ allowHalfOpen: true }, (client) => {
     if (isCut) {
@@ -77,9 +84,9 @@ export async function startFaultProxy(): Promise<FaultProxy> {
       return;
     }
     const upstream = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true });
-    const requests = lane(upstream, () => false);
+    const requests = lane(upstream, () => holds);
     const answers = lane(client, () => hangs);
-    const link = { client, upstream, answers };
+    const link = { client, upstream, requests, answers };
     links.add(link);
     let loses = false;
     const end = (): void => {
@@ -147,6 +154,13 @@ export async function startFaultProxy(): Promise<FaultProxy> {
     hang(on) {
       hangs = on;
       if (!on) for (const { answers } of links) answers.release();
+    },
+    holdRequests(on) {
+      holds = on;
+      if (!on) for (const { requests } of links) requests.release();
+    },
+    get heldRequests() {
+      return [...links].flatMap(({ requests }) => requests.waiting.filter((piece) => piece !== 'end'));
     },
     delay(ms) {
       delayMs = ms;

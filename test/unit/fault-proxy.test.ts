@@ -129,3 +129,18 @@ test('cut, every connection breaks and none can be made', async () => {
   await says(again, 'again');
   expect(peers).toHaveLength(2);
 });
+
+test('holds requests back and lets them go, in order, while answers get through', async () => {
+  const client = await open();
+  client.socket.write('before ');
+  await says(client, 'before ');
+  proxy.holdRequests(true);
+  client.socket.write('one ');
+  while (proxy.heldRequests.length === 0) await new Promise(setImmediate);
+  client.socket.write('two');
+  peers[0]?.write('meanwhile ');
+  await says(client, 'before meanwhile ');
+  expect(Buffer.concat(proxy.heldRequests).toString().startsWith('one ')).toBe(true);
+  proxy.holdRequests(false);
+  await says(client, 'before meanwhile one two');
+});

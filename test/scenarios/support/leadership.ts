@@ -4,7 +4,7 @@ import { parseTime } from '../../../src/kube/micro-time.ts';
 import { EPOCH_ANNOTATION } from '../../../src/node/names.ts';
 import type { History } from './history.ts';
 
-/** A stretch of time, in milliseconds since the epoch, in which no zone can be led: no API server, or no replica. */
+/** A stretch of time, in milliseconds since the epoch, in which no zone can be led: no API server, no replica, or nothing to be elected by. */
 export interface Outage {
   readonly from: number;
   readonly until: number;

@@ -41,6 +41,8 @@ export interface PlayOptions {
   readonly settings?: (replica: string) => object;
   /** Signs of leaders on locks that are no Leases, up to now. */
   readonly signs?: () => readonly Sign[];
+  /** When there was nothing to be elected by, up to now. */
+  readonly outages?: () => readonly Outage[];
   /** For everything that is written, not removed at the end. @defaultValue a temporary one, which is */
   readonly folder?: string;
   /** Further flags of a real cluster's kube-controller-manager. */
@@ -203,7 +205,7 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
       ...(options.signs === undefined ? {} : { signs: options.signs() }),
       set: stage.set,
       zones: stage.zones,
-      outages,
+      outages: [...outages, ...(options.outages?.() ?? [])],
       blind,
       now: clock.now(),
     }),
