@@ -173,17 +173,16 @@ export function createRedisModel(options: {
       },
       async eval(script, keys, args, { timeoutMs = 1000, signal }: EvalOptions = {}) {
         if (signal?.aborted === true) throw abortedCall(name);
-        const done = new AbortController();
         const over = Promise.withResolvers<never>();
         const onAbort = (): void => over.reject(abortedCall(name));
         signal?.addEventListener('abort', onAbort, { once: true });
-        void sleep(clock, timeoutMs, done.signal).then(() => over.reject(timedOut(name, timeoutMs)));
+        const timer = clock.setTimer(timeoutMs, () => over.reject(timedOut(name, timeoutMs)));
         over.promise.catch(() => {});
         try {
           return await Promise.race([exchange(() => run(script, keys, args)), over.promise]);
         } finally {
           signal?.removeEventListener('abort', onAbort);
-          done.abort();
+          timer.cancel();
         }
       },
       subscribe(channel, subscriber) {

@@ -44,6 +44,8 @@ interface Tracked {
   verdict: Verdict;
   downSince: number | undefined;
   answers: boolean;
+  /** What the metrics say. */
+  shown: string;
 }
 
 /** What the judgements of two replicas take at most when a backend fails at once. */
@@ -54,7 +56,7 @@ export function createSetHealth({ zones, replica, candidates, clock, metrics }: 
   const subscribers = new Set<() => void>();
   for (const zone of zones) {
     const verdict: Verdict = { state: 'Unknown', reason: 'BackendUnknown', message: NO_JUDGEMENT.evidence };
-    tracked.set(zone, { judgement: () => NO_JUDGEMENT, verdict, downSince: undefined, answers: false });
+    tracked.set(zone, { judgement: () => NO_JUDGEMENT, verdict, downSince: undefined, answers: false, shown: '' });
   }
   const of = (zone: string): Tracked => {
     const found = tracked.get(zone);
@@ -77,16 +79,25 @@ export function createSetHealth({ zones, replica, candidates, clock, metrics }: 
       const missedAt = Math.max(seen.get(zone)?.since ?? 0, clock.monotonic() - AGREEING_MS);
       state.answers = seen.get(zone)?.rival?.isBad === false;
       state.downSince = state.verdict.state === 'Down' ? (state.downSince ?? missedAt) : undefined;
-      metrics.brake.set({ zone, reason: 'everything' }, state.verdict.reason === 'EveryBackendDown' ? 1 : 0);
-      for (const each of ZONE_STATES) {
-        metrics.health.set({ zone, state: each }, state.verdict.state === each ? 1 : 0);
-        const count = [own, ...others].filter(({ sight }) => sight.state === each).length;
-        metrics.observers.set({ zone, state: each }, count);
-      }
+      show(zone, state, [own, ...others]);
     }
     for (const callback of subscribers) callback();
   }
   candidates.subscribe(consider);
+
+  /** Considered several times a second for each zone: the registry is told of what changed. */
+  function show(zone: string, state: Tracked, observers: readonly Observer[]): void {
+    const { verdict, shown } = state;
+    const counts = ZONE_STATES.map((each) => observers.filter(({ sight }) => sight.state === each).length);
+    const now = `${verdict.state} ${verdict.reason} ${counts.join(' ')}`;
+    if (now === shown) return;
+    state.shown = now;
+    metrics.brake.set({ zone, reason: 'everything' }, verdict.reason === 'EveryBackendDown' ? 1 : 0);
+    for (const [i, each] of ZONE_STATES.entries()) {
+      metrics.health.set({ zone, state: each }, verdict.state === each ? 1 : 0);
+      metrics.observers.set({ zone, state: each }, counts[i] ?? 0);
+    }
+  }
 
   return {
     zone: (zone) => ({

@@ -12,6 +12,7 @@ import { NAMESPACE, SET } from '../place.ts';
 import { type CreateChecker, isReplica } from './checker.ts';
 
 const POD = /^\/api\/v1\/namespaces\/[^/]+\/pods\//;
+const LOOKED_INTO: ReadonlySet<string> = new Set(['pods', 'nodes', 'leases.coordination.k8s.io']);
 const UID = /"uid":"([^"]+)"/;
 
 export const oneLeader: CreateChecker = ({ plan, zones, peers }, report) => {
@@ -53,7 +54,11 @@ export const oneLeader: CreateChecker = ({ plan, zones, peers }, report) => {
       if (before === undefined || epoch > before.epoch) highest.set(zone, { epoch, holder });
     },
 
-    write({ actor, collection, key, object, before }) {
+    write(write) {
+      const { actor, collection, key } = write;
+      if (!LOOKED_INTO.has(collection) || (collection === 'leases.coordination.k8s.io' && !zoneOfLease.has(key)))
+        return;
+      const { object, before } = write;
       if (collection === 'pods' && object !== undefined) {
         const zone = zoneOfNode.get((object as Pod).spec?.nodeName ?? '');
         if (zone !== undefined) zoneOfPod.set(object.metadata?.uid ?? '', zone);

@@ -13,8 +13,9 @@ export const oneInstance: CreateChecker = ({ zones, scheduler }, report) => {
   const bound = new Map<string, string>();
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
   return {
-    write({ collection, object, before }) {
-      if (collection !== 'pods') return;
+    write(write) {
+      if (write.collection !== 'pods') return;
+      const { object, before } = write;
       const uid = before?.metadata?.uid;
       if (uid !== undefined && uid !== object?.metadata?.uid) goneAt.set(uid, scheduler.now);
       if (object === undefined) return;

@@ -6,9 +6,10 @@ import type { Pod } from '../../../src/kube/types.ts';
 import { type CreateChecker, isReplica } from './checker.ts';
 
 export const noWayBack: CreateChecker = ({ zones }, report) => ({
-  write({ actor, collection, key, object, before }) {
-    if (collection !== 'pods' || object === undefined) return;
-    const [pod, last] = [object as Pod, before as Pod | undefined];
+  write(write) {
+    const { actor, collection, key, json } = write;
+    if (collection !== 'pods' || json === undefined) return;
+    const [pod, last] = [write.object as Pod, write.before as Pod | undefined];
     const uid = pod.metadata?.uid ?? '';
     for (const status of pod.status?.containerStatuses ?? []) {
       const id = status.containerID ?? '';

@@ -8,8 +8,9 @@ import type { CreateChecker } from './checker.ts';
 export const noRashDeletion: CreateChecker = (_world, report) => {
   const wanted = new Map<string, string>();
   return {
-    write({ collection, key, object, before }) {
-      if (collection !== 'pods') return;
+    write(write) {
+      if (write.collection !== 'pods') return;
+      const { key, object, before } = write;
       const last = (before as Pod | undefined)?.metadata?.uid;
       if (last !== undefined) wanted.delete(last);
       const { uid, deletionTimestamp } = object?.metadata ?? {};

@@ -57,9 +57,9 @@ export const convergence: CreateChecker = ({ plan, zones, history, scheduler }, 
   }
 
   return {
-    write({ actor, collection, key, object }) {
-      if (!quiet || collection !== 'pods' || !isReplica(actor)) return;
-      const uid = object?.metadata?.uid ?? key;
+    write(write) {
+      if (!quiet || write.collection !== 'pods' || !isReplica(write.actor)) return;
+      const uid = write.object?.metadata?.uid ?? write.key;
       writes.set(uid, (writes.get(uid) ?? 0) + 1);
     },
     atEnd() {

@@ -16,12 +16,14 @@ const A_STEP = 25;
 export const boundedWork: CreateChecker = ({ plan, replicas, scheduler }, report) => {
   const sent = new Map<string, number>();
   const begun = new Map<string, number>();
+  /** Of the plan, in the order of time, that have begun. */
+  let steps = 0;
   const count = (actor: string): void => {
     if (!isReplica(actor)) return;
     const seconds = (scheduler.now - (begun.get(actor) ?? begun.set(actor, scheduler.now).get(actor) ?? 0)) / 1000;
     const requests = (sent.get(actor) ?? 0) + 1;
     sent.set(actor, requests);
-    const steps = plan.steps.filter(({ at }) => at <= scheduler.now).length;
+    while ((plan.steps[steps]?.at ?? Number.POSITIVE_INFINITY) <= scheduler.now) steps++;
     const bound =
       START + seconds * (A_SECOND + A_ZONE_SECOND * plan.zones) + A_STEP * (steps + plan.zones * replicas.length);
     if (requests > bound)

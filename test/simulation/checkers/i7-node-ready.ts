@@ -4,7 +4,7 @@
  */
 import type { Node } from '../../../src/kube/types.ts';
 import { isGivenUp } from '../../../src/node/node-health.ts';
-import { HealthRecord } from '../model/health-record.ts';
+import { healthOf } from '../model/health-record.ts';
 import type { CreateChecker } from './checker.ts';
 
 /** A zone's health has its own hysteresis: what was wrong so long ago may still be told of. */
@@ -12,15 +12,17 @@ const AFTERMATH_MS = 90_000;
 
 export const nodeReady: CreateChecker = (world, report) => {
   const { zones, plan, scheduler } = world;
-  const health = new HealthRecord(world);
+  const health = healthOf(world);
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
   const givenUp = new Set<string>();
   const readyOf = (node: Node | undefined): string | undefined =>
     node?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   return {
-    write({ actor, collection, key, object, before }) {
+    write(write) {
+      const { actor, collection, key } = write;
       const zone = collection === 'nodes' ? zoneOfNode.get(key) : undefined;
       if (zone === undefined) return;
+      const { object, before } = write;
       if (object !== undefined && isGivenUp(object as Node)) givenUp.add(zone);
       else givenUp.delete(zone);
       if (2 * givenUp.size > zones.length)

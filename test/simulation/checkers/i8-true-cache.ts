@@ -69,8 +69,8 @@ export const trueCache: CreateChecker = ({ plan, scheduler, history, api, replic
   informer.subscribe({ added: changed, updated: changed, deleted: changed });
   void informer.run(new AbortController().signal);
   return {
-    write({ collection, key, object }) {
-      if (collection === 'pods') ahead.push({ key, version: object?.metadata?.resourceVersion });
+    write(write) {
+      if (write.collection === 'pods') ahead.push({ key: write.key, version: write.object?.metadata?.resourceVersion });
     },
     atEnd() {
       if (ahead.length > 0 && informer.hasSynced) look();

@@ -5,7 +5,7 @@
  */
 import { zoneLeaseName } from '../../../src/election/names.ts';
 import type { Lease } from '../../../src/kube/types.ts';
-import { HealthRecord } from '../model/health-record.ts';
+import { healthOf } from '../model/health-record.ts';
 import { NAMESPACE, SET } from '../place.ts';
 import type { CreateChecker } from './checker.ts';
 import { leadersOf } from './leaders.ts';
@@ -22,7 +22,7 @@ const FIRST_MS = 12_000;
 
 export const ledInTime: CreateChecker = (world, report) => {
   const { zones, plan, replicas, scheduler } = world;
-  const health = new HealthRecord(world);
+  const health = healthOf(world);
   const boundMs = LEASE_MS + RANK_MS * replicas.length + HOME_FIRST_MS + AGAIN_MS;
   const zoneOfLease = new Map(zones.map(({ name }) => [`${NAMESPACE}/${zoneLeaseName(SET, name)}`, name]));
   const heldAt = new Map<string, number>(zones.map(({ name }) => [name, FIRST_MS - boundMs]));
@@ -40,7 +40,8 @@ export const ledInTime: CreateChecker = (world, report) => {
   }
 
   return {
-    write({ actor, collection, key, object }) {
+    write(write) {
+      const { actor, collection, key } = write;
       if (actor === 'workload' && collection === 'nodes') {
         const zone = zones.find(({ nodeName }) => nodeName === key)?.name;
         if (zone !== undefined) handAt.set(zone, scheduler.now);
@@ -48,7 +49,7 @@ export const ledInTime: CreateChecker = (world, report) => {
       const zone = collection === 'leases.coordination.k8s.io' ? zoneOfLease.get(key) : undefined;
       if (zone === undefined) return;
       if (actor === 'workload') handAt.set(zone, scheduler.now);
-      if ((object as Lease | undefined)?.spec?.holderIdentity) {
+      if ((write.object as Lease | undefined)?.spec?.holderIdentity) {
         check(zone, 'was led again');
         heldAt.set(zone, scheduler.now);
       }

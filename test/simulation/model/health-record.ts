@@ -3,7 +3,19 @@ import type { World } from '../place.ts';
 
 const EVERY_MS = 250;
 
-export class HealthRecord {
+const records = new WeakMap<World, HealthRecord>();
+
+/** One for each world, whoever asks. */
+export function healthOf(world: World): HealthRecord {
+  let record = records.get(world);
+  if (record === undefined) {
+    record = new HealthRecord(world);
+    records.set(world, record);
+  }
+  return record;
+}
+
+class HealthRecord {
   readonly #unfitAt = new Map<string, number>();
   readonly #world: World;
 

@@ -48,10 +48,29 @@ export interface Listener {
   log?(actor: Actor, line: () => string): void;
 }
 
+const HASHED_AT_ONCE = 65_536;
+
+/** Most of what is written no checker looks into. */
+class Stored {
+  readonly #json: string;
+  #object: KubeObject | undefined;
+
+  constructor(json: string) {
+    this.#json = json;
+  }
+
+  get object(): KubeObject {
+    this.#object ??= JSON.parse(this.#json) as KubeObject;
+    return this.#object;
+  }
+}
+
 export class History {
   readonly #hash = createHash('sha256');
   readonly #listeners: Listener[] = [];
-  readonly #objects = new Map<string, KubeObject>();
+  readonly #objects = new Map<string, Stored>();
+  /** Lines on their way into the hash, which takes many at once for the price of one. */
+  #pending = '';
   /** Every line, when somebody wants to read them. */
   readonly lines: string[] | undefined;
 
@@ -65,11 +84,11 @@ export class History {
 
   /** What the API server has now. */
   object(collection: string, key: string): KubeObject | undefined {
-    return this.#objects.get(`${collection}/${key}`);
+    return this.#objects.get(`${collection}/${key}`)?.object;
   }
 
   *objects(collection: string): Generator<KubeObject> {
-    for (const [key, object] of this.#objects) if (key.startsWith(`${collection}/`)) yield object;
+    for (const [key, stored] of this.#objects) if (key.startsWith(`${collection}/`)) yield stored.object;
   }
 
   write(
@@ -81,10 +100,23 @@ export class History {
     this.#line(`${at} api ${actor} ${collection}/${key} ${revision} ${json ?? 'deleted'}`);
     const path = `${collection}/${key}`;
     const before = this.#objects.get(path);
-    const object = json === undefined ? undefined : (JSON.parse(json) as KubeObject);
-    if (object === undefined) this.#objects.delete(path);
-    else this.#objects.set(path, object);
-    const write: ApiWrite = { at, actor, collection, key, revision, object, before, json };
+    const now = json === undefined ? undefined : new Stored(json);
+    if (now === undefined) this.#objects.delete(path);
+    else this.#objects.set(path, now);
+    const write: ApiWrite = {
+      at,
+      actor,
+      collection,
+      key,
+      revision,
+      json,
+      get object() {
+        return now?.object;
+      },
+      get before() {
+        return before?.object;
+      },
+    };
     for (const listener of this.#listeners) listener.write?.(write);
   }
 
@@ -114,12 +146,15 @@ export class History {
   }
 
   digest(): string {
-    return this.#hash.copy().digest('hex');
+    return this.#hash.copy().update(this.#pending).digest('hex');
   }
 
   #line(line: string): void {
-    this.#hash.update(line);
-    this.#hash.update('\n');
+    this.#pending += `${line}\n`;
+    if (this.#pending.length > HASHED_AT_ONCE) {
+      this.#hash.update(this.#pending);
+      this.#pending = '';
+    }
     this.lines?.push(line);
   }
 }

@@ -3,7 +3,7 @@
  * promise that can go on without a timer or a message does so, so that what happens is a function of the seed alone.
  */
 import type { Clock, Timer } from '../../../src/clock.ts';
-import { nextTurn } from './real-world.ts';
+import { asTurn, settle } from './real-world.ts';
 
 interface Due {
   readonly at: number;
@@ -58,23 +58,25 @@ export class Scheduler {
   }
 
   /** Runs what falls due up to this time, or until it is stopped. */
-  async run(untilMs: number): Promise<void> {
-    let atOnce = 0;
-    await nextTurn();
-    while (!this.#stopped) {
-      const first = this.#heap[0];
-      if (first === undefined || first.at > untilMs) break;
-      this.#pop();
-      const { run } = first;
-      if (run === undefined) continue;
-      atOnce = first.at === this.#now ? atOnce + 1 : 0;
-      if (atOnce > MOST_AT_ONCE) throw new EndlessWork(`${MOST_AT_ONCE} events at ${this.#now} ms`);
-      this.#now = first.at;
-      this.events++;
-      run();
-      await nextTurn();
-    }
-    if (!this.#stopped) this.#now = Math.max(this.#now, untilMs);
+  run(untilMs: number): Promise<void> {
+    return asTurn(() => {
+      let atOnce = 0;
+      settle();
+      while (!this.#stopped) {
+        const first = this.#heap[0];
+        if (first === undefined || first.at > untilMs) break;
+        this.#pop();
+        const { run } = first;
+        if (run === undefined) continue;
+        atOnce = first.at === this.#now ? atOnce + 1 : 0;
+        if (atOnce > MOST_AT_ONCE) throw new EndlessWork(`${MOST_AT_ONCE} events at ${this.#now} ms`);
+        this.#now = first.at;
+        this.events++;
+        run();
+        settle();
+      }
+      if (!this.#stopped) this.#now = Math.max(this.#now, untilMs);
+    });
   }
 
   #push(due: Due): void {
