@@ -63,7 +63,13 @@ export interface Config {
   };
   /** What happens to a zone's pods when its backend is down. */
   readonly onZoneDown: { readonly policy: 'hold' | 'evict'; readonly afterMs: number };
-  readonly kubelet: { readonly address: string; readonly port: number };
+  readonly kubelet: {
+    readonly address: string;
+    readonly port: number;
+    readonly certificate:
+      | { readonly by: 'self-signed' | 'csr' }
+      | { readonly by: 'files'; readonly certFile: string; readonly keyFile: string };
+  };
   readonly peers: { readonly address: string; readonly port: number };
   readonly http: { readonly port: number };
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' };

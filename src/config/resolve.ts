@@ -62,11 +62,18 @@ export function resolveConfig(data: ConfigFile, from: ConfigOrigin): Config {
     state: stateConfig(data),
     fence: data.fence,
     onZoneDown: { policy: data.onZoneDown.policy, afterMs: milliseconds(data.onZoneDown.after) },
-    kubelet: data.kubelet,
+    kubelet: { ...data.kubelet, certificate: certificateConfig(data, base) },
     peers: { address: data.peers.address ?? data.kubelet.address, port: data.peers.port },
     http: data.http,
     log: data.log,
   };
+}
+
+function certificateConfig({ kubelet }: ConfigFile, base: string): Config['kubelet']['certificate'] {
+  const { by, certFile, keyFile } = kubelet.certificate;
+  if (by !== 'files') return { by };
+  if (certFile === undefined || keyFile === undefined) throw new Error('found files that were not checked');
+  return { by, certFile: resolve(base, certFile), keyFile: resolve(base, keyFile) };
 }
 
 function redisConfig({ redis }: ConfigFile, base: string): RedisConfig | undefined {

@@ -25,7 +25,18 @@ export function checkRules(raw: unknown): Finding[] {
     ...checkZoneDown(raw),
     ...checkPorts(raw),
     ...checkRedis(raw),
+    ...checkCertificate(raw),
   ];
+}
+
+function checkCertificate(raw: unknown): Finding[] {
+  const at = ['kubelet', 'certificate'];
+  const isSet = (key: string): boolean => (valueAt(raw, [...at, key]) ?? undefined) !== undefined;
+  const given = ['certFile', 'keyFile'].filter(isSet);
+  if (valueAt(raw, [...at, 'by']) === 'files') {
+    return given.length === 2 ? [] : [{ path: at, message: 'has by: files, which needs certFile and keyFile' }];
+  }
+  return given.map((key) => ({ path: [...at, key], message: 'is used only with by: files' }));
 }
 
 function checkElection(raw: unknown): Finding[] {

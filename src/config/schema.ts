@@ -277,10 +277,27 @@ const kubelet = z
       port: port()
         .default(10_250)
         .describe('The first port of the kubelet API: zone i (counted from 0) listens on port + i. 0 picks free ones.'),
+      certificate: z
+        .strictObject(
+          {
+            by: oneOf('self-signed', 'files', 'csr')
+              .default('self-signed')
+              .describe(
+                'Where the certificate that the kubelet API serves with comes from. `self-signed`: made by each process; it needs no rights and nobody to approve it, and suffices unless the API server was started with `--kubelet-certificate-authority`. `files`: `certFile` and `keyFile`, read again when they change. `csr`: asked of the cluster for each node (signer `kubernetes.io/kubelet-serving`) and renewed before it runs out; somebody has to approve the requests, until then a self-signed one is served.',
+              ),
+            certFile: file().describe(
+              'PEM file of the certificate and its intermediates, relative to this file; for every zone, so it names the address and all nodes. Only with `by: files`. Default: none.',
+            ),
+            keyFile: file().describe('The key of that certificate. Default: none.'),
+          },
+          { error: A_MAP },
+        )
+        .prefault({})
+        .describe('The serving certificate.'),
     },
     { error: A_MAP },
   )
-  .describe('The HTTPS API that the API server dials for `kubectl logs`.');
+  .describe('The HTTPS API that the API server dials for `kubectl logs`, and metrics-server for `kubectl top`.');
 
 const peers = z
   .strictObject(

@@ -1,5 +1,6 @@
 /** The kinds of object that Zonelet reads or writes, and their paths in the API. */
 import type {
+  CertificateSigningRequest,
   ConfigMap,
   Deployment,
   Event,
@@ -53,6 +54,12 @@ export const TOKEN_REVIEWS: Resource<TokenReview> = resource(
   'authentication.k8s.io/v1',
   'tokenreviews',
   'TokenReview',
+  false,
+);
+export const CERTIFICATE_SIGNING_REQUESTS: Resource<CertificateSigningRequest> = resource(
+  'certificates.k8s.io/v1',
+  'certificatesigningrequests',
+  'CertificateSigningRequest',
   false,
 );
 export const SELF_SUBJECT_REVIEWS: Resource<SelfSubjectReview> = resource(

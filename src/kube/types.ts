@@ -4,6 +4,7 @@
  */
 import type {
   CoreV1Event,
+  V1CertificateSigningRequest,
   V1ConfigMap,
   V1Container,
   V1ContainerState,
@@ -49,6 +50,7 @@ export type Node = Wire<V1Node>;
 export type NodeCondition = Wire<V1NodeCondition>;
 export type Taint = Wire<V1Taint>;
 export type Lease = Wire<V1Lease>;
+export type CertificateSigningRequest = Wire<V1CertificateSigningRequest>;
 export type ConfigMap = Wire<V1ConfigMap>;
 export type Secret = Wire<V1Secret>;
 export type Namespace = Wire<V1Namespace>;

@@ -1,10 +1,13 @@
 /**
- * The certificate that the kubelet API serves with: self-signed, made anew by each process.
+ * Keys and certificates of this process's own making: the self-signed certificate that the replicas know each other by
+ * and the kubelet API serves with by default, and requests for one from the cluster.
  * An API server checks a kubelet's certificate only when it was started with `--kubelet-certificate-authority`.
  */
 import { isIP } from 'node:net';
 import { runInChild } from '../child-task.ts';
 import type { Clock } from '../clock.ts';
+import type { CertificateTask } from './certificate-child.ts';
+import type { SigningRequest } from './certificate-requests.ts';
 import type { SelfSignedOptions, ServingCertificate } from './self-signed.ts';
 
 export type { ServingCertificate } from './self-signed.ts';
@@ -34,10 +37,30 @@ export async function createServingCertificate(options: ServingCertificateOption
     notBeforeMs: now - BACKDATE_MS,
     notAfterMs: now + VALIDITY_MS,
   };
-  return await runInChild<SelfSignedOptions, ServingCertificate>(request, {
+  return await make<ServingCertificate>({ make: 'self-signed', options: request }, signal);
+}
+
+export interface NewSigningRequest {
+  readonly address: string;
+  readonly nodeName: string;
+  readonly signal: AbortSignal;
+}
+
+export async function createSigningRequest({ address, nodeName, signal }: NewSigningRequest): Promise<SigningRequest> {
+  const isName = isIP(address) === 0;
+  const options = {
+    nodeName,
+    dnsNames: [nodeName, ...(isName ? [address] : [])],
+    addresses: isName ? [] : [address],
+  };
+  return await make<SigningRequest>({ make: 'request', options }, signal);
+}
+
+async function make<Made>(task: CertificateTask, signal: AbortSignal | undefined): Promise<Made> {
+  return await runInChild<CertificateTask, Made>(task, {
     entry: './certificate-child',
     from: import.meta.url,
-    what: 'making a serving certificate',
+    what: task.make === 'request' ? 'making a certificate request' : 'making a serving certificate',
     ...(signal === undefined ? {} : { signal }),
   });
 }

@@ -67,20 +67,25 @@ export async function openLogs(
   }
 }
 
+/** The kubelet's limit for idle streams: who looks at a log in a pager may take their time. */
+const STALLED_MS = 4 * 3_600_000;
+
 /** Writes no faster than the client reads; gives up when it goes. Throws what the stream throws. */
 export async function pour(
   stream: AsyncIterable<Uint8Array>,
   limitBytes: number,
   response: ServerResponse,
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
+  const patience = { clock, limitMs: STALLED_MS, signal };
   let left = limitBytes;
   for await (const chunk of stream) {
     if (signal.aborted) return;
     // The provider keeps the limit; one that does not must not flood the client.
     const part = chunk.byteLength <= left ? chunk : chunk.subarray(0, left);
     left -= part.byteLength;
-    if (!response.write(part)) await drained(response, signal);
+    if (!response.write(part)) await drained(response, patience);
     if (left <= 0) return;
   }
 }

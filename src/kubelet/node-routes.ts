@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts';
 import type { Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { BackendPod, PodStats } from '../provider/contract.ts';
-import { drained } from './drained.ts';
+import { drained, type Patience } from './drained.ts';
 import { podList, runningPods } from './pod-lists.ts';
 import type { RequestTarget } from './request-target.ts';
 import { RESOURCE_METRICS_TYPE, resourceMetrics } from './resource-metrics.ts';
@@ -33,6 +33,7 @@ export type NodeRoute = (response: ServerResponse, target: RequestTarget) => Pro
 /** By path. */
 export function createNodeRoutes(options: NodeRoutesOptions): ReadonlyMap<string, NodeRoute> {
   const { nodeName, source, clock, log, signal } = options;
+  const patience = { clock, limitMs: STALLED_MS };
   const usage = createUsage({ nodeName, pods: () => source.pods(), stats: () => source.stats(signal), clock });
 
   return new Map<string, NodeRoute>([
@@ -45,7 +46,7 @@ export function createNodeRoutes(options: NodeRoutesOptions): ReadonlyMap<string
         } catch (error) {
           return await fail(response, failureStatus(error), messageOf(error));
         }
-        await write(response, JSON_TYPE, podList(pods));
+        await write(response, patience, JSON_TYPE, podList(pods));
       },
     ],
     [
@@ -58,7 +59,7 @@ export function createNodeRoutes(options: NodeRoutesOptions): ReadonlyMap<string
           return await fail(response, failureStatus(error), `the backend cannot list its pods: ${messageOf(error)}`);
         }
         if (!listed.complete) return await fail(response, 503, 'the backend cannot list all of its pods now');
-        await write(response, JSON_TYPE, podList(runningPods(listed.pods)));
+        await write(response, patience, JSON_TYPE, podList(runningPods(listed.pods)));
       },
     ],
     [
@@ -67,7 +68,7 @@ export function createNodeRoutes(options: NodeRoutesOptions): ReadonlyMap<string
         try {
           const summary = await usage.summary();
           const told = isTrue(query.get('only_cpu_and_memory')) ? onlyCpuAndMemory(summary) : summary;
-          await write(response, JSON_TYPE, [`${JSON.stringify(told, undefined, 1)}\n`]);
+          await write(response, patience, JSON_TYPE, [`${JSON.stringify(told, undefined, 1)}\n`]);
         } catch (error) {
           await fail(response, failureStatus(error), `the usage of ${nodeName} cannot be told: ${messageOf(error)}`);
         }
@@ -81,12 +82,14 @@ export function createNodeRoutes(options: NodeRoutesOptions): ReadonlyMap<string
           log.debug({ error: messageOf(error) }, 'the usage of the node cannot be told');
           return undefined;
         });
-        await write(response, RESOURCE_METRICS_TYPE, [resourceMetrics(summary)]);
+        await write(response, patience, RESOURCE_METRICS_TYPE, [resourceMetrics(summary)]);
       },
     ],
   ]);
 }
 
+/** Nobody has such an answer open to read at leisure. */
+const STALLED_MS = 60_000;
 const JSON_TYPE = 'application/json';
 
 function isTrue(text: string | null): boolean {
@@ -99,11 +102,16 @@ async function fail(response: ServerResponse, status: number, message: string): 
 }
 
 /** No faster than the client reads. */
-async function write(response: ServerResponse, type: string, pieces: Iterable<string>): Promise<void> {
+async function write(
+  response: ServerResponse,
+  patience: Patience,
+  type: string,
+  pieces: Iterable<string>,
+): Promise<void> {
   response.writeHead(200, { 'content-type': type, 'x-content-type-options': 'nosniff' });
   for (const piece of pieces) {
     if (response.destroyed) return;
-    if (!response.write(piece)) await drained(response);
+    if (!response.write(piece)) await drained(response, patience);
   }
   response.end();
 }

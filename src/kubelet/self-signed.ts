@@ -4,6 +4,7 @@
  */
 import { randomBytes, webcrypto } from 'node:crypto';
 import { provideReflectMetadata } from '../reflect-metadata.ts';
+import { KEY_ALGORITHM, privateKeyPem } from './private-key.ts';
 
 export interface SelfSignedOptions {
   readonly commonName: string;
@@ -23,8 +24,7 @@ export interface ServingCertificate {
 export async function selfSigned(options: SelfSignedOptions): Promise<ServingCertificate> {
   provideReflectMetadata();
   const x509 = await import('@peculiar/x509');
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
   const names = [
     ...options.dnsNames.map((value) => ({ type: 'dns' as const, value })),
     ...options.addresses.map((value) => ({ type: 'ip' as const, value })),
@@ -36,7 +36,7 @@ export async function selfSigned(options: SelfSignedOptions): Promise<ServingCer
     notBefore: new Date(options.notBeforeMs),
     notAfter: new Date(options.notAfterMs),
     keys,
-    signingAlgorithm: algorithm,
+    signingAlgorithm: KEY_ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -44,10 +44,5 @@ export async function selfSigned(options: SelfSignedOptions): Promise<ServingCer
       new x509.SubjectAlternativeNameExtension(names),
     ],
   });
-  const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
-  const lines = key.match(/.{1,64}/g)?.join('\n') ?? '';
-  return {
-    certificate: certificate.toString('pem'),
-    key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
-  };
+  return { certificate: certificate.toString('pem'), key: await privateKeyPem(keys.privateKey) };
 }

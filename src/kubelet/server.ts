@@ -17,18 +17,19 @@ import type { Logger } from '../log.ts';
 import type { KubeletMetrics } from '../metrics/kubelet.ts';
 import { verbOf } from './attributes.ts';
 import type { Credentials, KubeletAuth, User } from './auth.ts';
-import type { ServingCertificate } from './certificates.ts';
 import type { ClientCa } from './client-ca.ts';
 import { type LogSource, openLogs, pour } from './container-logs.ts';
 import { createNodeRoutes, type NodeSource } from './node-routes.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
+import type { CertificateSource } from './serving-certificate.ts';
 
 export interface KubeletServerOptions {
   readonly zone: string;
   readonly nodeName: string;
   /** Port 0 picks a free one. */
   readonly listen: { readonly host: string; readonly port: number };
-  readonly certificate: ServingCertificate;
+  /** The caller runs it. */
+  readonly certificate: Pick<CertificateSource, 'current' | 'subscribe'>;
   /** Whose client certificates are believed. The caller runs it. */
   readonly clientCa: Pick<ClientCa, 'bundle' | 'subscribe'>;
   readonly auth: KubeletAuth;
@@ -41,6 +42,8 @@ export interface KubeletServerOptions {
   readonly log: Logger;
   /** Log streams open at once; more are answered 429. @defaultValue 256: each holds a connection to the client and one to the backend. */
   readonly maxStreams?: number;
+  /** For the TLS handshake and for the headers each, in milliseconds. @defaultValue 10000: whoever is slower holds a connection for nothing. */
+  readonly slowClientMs?: number;
 }
 
 export interface KubeletServer extends AsyncDisposable {
@@ -50,11 +53,22 @@ export interface KubeletServer extends AsyncDisposable {
 
 /** Request line and headers together; the longest that an API server sends is a fraction of it. */
 const MAX_HEADER_BYTES = 16 * 1024;
-/** For the TLS handshake and for the headers each: whoever is slower holds a connection for nothing. */
-const SLOW_CLIENT_MS = 10_000;
 /** As the kubelet's. */
 const KEEP_ALIVE_MS = 90_000;
 const MAX_CONNECTIONS = 2048;
+const MAX_HEADERS = 100;
+/** All with forward secrecy and authenticated encryption, the list of the CIS benchmark for kubelets. */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+].join(':');
 
 /** Paths of the kubelet API that are not offered. */
 const NOT_OFFERED = [
@@ -81,16 +95,18 @@ const OFFERED = ['containerLogs', 'healthz', 'pods', 'runningpods'];
 export async function createKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const { zone, nodeName, certificate, clientCa, auth, metrics, clock, log } = options;
   const maxStreams = options.maxStreams ?? 256;
+  const slowClientMs = options.slowClientMs ?? 10_000;
   const closing = new AbortController();
   let streams = 0;
   const nodeRoutes = createNodeRoutes({ nodeName, source: options.node, clock, log, signal: closing.signal });
 
   const tls = () => ({
-    cert: certificate.certificate,
-    key: certificate.key,
+    cert: certificate.current.certificate,
+    key: certificate.current.key,
     // An empty list trusts nobody. Left out, it would be everybody with a certificate of a public CA.
     ca: clientCa.bundle === undefined ? [] : [clientCa.bundle],
     minVersion: 'TLSv1.2' as const,
+    ciphers: CIPHERS,
     // No resumption: a session that was verified against an old client CA must not come back.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   });
@@ -100,10 +116,11 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       // Asked for and not demanded: callers with a bearer token have none.
       requestCert: true,
       rejectUnauthorized: false,
-      handshakeTimeout: SLOW_CLIENT_MS,
+      handshakeTimeout: slowClientMs,
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: SLOW_CLIENT_MS,
-      requestTimeout: 2 * SLOW_CLIENT_MS,
+      headersTimeout: slowClientMs,
+      requestTimeout: 2 * slowClientMs,
+      connectionsCheckingInterval: slowClientMs / 2,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAlive: true,
     },
@@ -116,9 +133,10 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.maxHeadersCount = MAX_HEADERS;
   server.on('tlsClientError', (error) => log.debug({ error: messageOf(error) }, 'TLS handshake failed'));
 
-  const unsubscribe = clientCa.subscribe(() => {
+  const unsubscribeCa = clientCa.subscribe(() => {
     try {
       server.setSecureContext(tls());
       server.closeIdleConnections();
@@ -126,12 +144,25 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       log.error({ error: messageOf(error) }, 'the client CA cannot be used; the one before stays');
     }
   });
+  const unsubscribeCertificate = certificate.subscribe(() => {
+    try {
+      // For connections to come: those that are open stay.
+      server.setSecureContext(tls());
+    } catch (error) {
+      log.error({ error: messageOf(error) }, 'the serving certificate cannot be used; the one before stays');
+    }
+  });
+  const unsubscribe = (): void => {
+    unsubscribeCa();
+    unsubscribeCertificate();
+  };
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const target = parseTarget(request.url);
     const path = knownPath(target);
     response.once('close', () => metrics.requests.inc({ zone, path, code: String(response.statusCode) }));
     if (target === undefined) return answer(response, 400, 'bad request');
+    if (hasBody(request)) return answer(response, 413, 'no path of this API takes a body');
     const verb = verbOf(request.method ?? '', request.headers.upgrade !== undefined);
     if (verb === undefined) return answer(response, 405, 'method not allowed');
     const verdict = await auth.check(credentialsOf(request, clock.now()), verb, target.path);
@@ -186,7 +217,7 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
       // At once: a followed log may have nothing to say for hours.
       response.flushHeaders();
-      await pour(opened.stream, opened.limitBytes, response, gone.signal);
+      await pour(opened.stream, opened.limitBytes, response, clock, gone.signal);
       if (gone.signal.aborted) response.destroy();
       else response.end();
     } catch (error) {
@@ -232,6 +263,10 @@ function answer(response: ServerResponse, status: number, message: string): void
   if (status !== 200) response.setHeader('connection', 'close');
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' });
   response.end(message);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 }
 
 /** A bounded set of label values, whatever is asked for. */

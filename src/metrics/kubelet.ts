@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export interface KubeletMetrics {
   readonly requests: Counter<'zone' | 'path' | 'code'>;
   readonly streams: Gauge<'zone'>;
+  readonly certificateExpiry: Gauge<'zone'>;
 }
 
 export function kubeletMetrics(registry: Registry): KubeletMetrics {
@@ -18,6 +19,12 @@ export function kubeletMetrics(registry: Registry): KubeletMetrics {
     streams: new Gauge({
       name: 'zonelet_kubelet_streams',
       help: 'Streams (followed logs) that are open.',
+      labelNames: ['zone'],
+      registers,
+    }),
+    certificateExpiry: new Gauge({
+      name: 'zonelet_kubelet_certificate_expiry_seconds',
+      help: 'When the serving certificate that the cluster issued runs out, in seconds since the epoch.',
       labelNames: ['zone'],
       registers,
     }),

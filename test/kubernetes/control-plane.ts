@@ -115,6 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           file('ca.crt'),
         ],
         ...['--service-account-private-key-file', file('service-accounts.key')],
+        ...['--cluster-signing-cert-file', file('ca.crt'), '--cluster-signing-key-file', file('ca.key')],
         ...(options.controllerManagerFlags ?? []),
       ]);
       start('kube-scheduler', [...common, '--secure-port', String(schedulerPort)]);
@@ -168,6 +169,7 @@ async function writeCredentials(file: (name: string) => string, server: string):
   };
   const files = {
     'ca.crt': authority.certificate,
+    'ca.key': authority.key,
     'server.crt': serving.certificate,
     'server.key': serving.key,
     'kubelet-client.crt': kubeletClient.certificate,

@@ -53,7 +53,7 @@ election: { by: lease, leaseDuration: 6s, renewDeadline: 4s, retryPeriod: 1s, on
 fence: { admissionPolicy: off }
 onZoneDown: { policy: hold, after: 60s }
 state: { by: kubernetes }
-kubelet: { address: 127.0.0.1, port: 10250 }
+kubelet: { address: 127.0.0.1, port: 10250, certificate: { by: self-signed } }
 peers: { address: 127.0.0.1, port: 0 }
 http: { port: 9090 }
 log: { level: info, format: json }
@@ -89,7 +89,7 @@ describe('a configuration', () => {
       fence: { admissionPolicy: 'off' },
       onZoneDown: { policy: 'hold', afterMs: 60_000 },
       state: { by: 'kubernetes' },
-      kubelet: { address: '127.0.0.1', port: 10250 },
+      kubelet: { address: '127.0.0.1', port: 10250, certificate: { by: 'self-signed' } },
       peers: { address: '127.0.0.1', port: 0 },
       http: { port: 9090 },
       log: { level: 'info', format: 'json' },
@@ -141,6 +141,17 @@ zones:
     expect(election).toMatchObject({ leaseDurationMs: 90_000, renewDeadlineMs: 60_000, retryPeriodMs: 1500 });
   });
 
+  it('finds the files of a serving certificate beside itself', async () => {
+    const { kubelet } = await load(
+      `${LEAST}kubelet: { certificate: { by: files, certFile: tls/tls.crt, keyFile: /etc/tls.key } }\n`,
+    );
+    expect(kubelet.certificate).toEqual({
+      by: 'files',
+      certFile: join(folder, 'tls/tls.crt'),
+      keyFile: '/etc/tls.key',
+    });
+  });
+
   it('has the peers where the kubelet API is, unless they are elsewhere', async () => {
     const peersOf = async (text: string): Promise<string> => {
       const { peers } = await load(`${LEAST}kubelet: { address: 10.0.0.7 }\n${text}`);
@@ -167,7 +178,7 @@ zones:
     const config = await load(FULL, {}, { replica: 'replica-7', homeZone: 'zone-a', kubeletPort: 0, httpPort: 0 });
     expect(config).toMatchObject({
       replica: { name: 'replica-7', homeZone: 'zone-a' },
-      kubelet: { address: '127.0.0.1', port: 0 },
+      kubelet: { address: '127.0.0.1', port: 0, certificate: { by: 'self-signed' } },
       http: { port: 0 },
     });
   });

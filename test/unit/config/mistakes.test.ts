@@ -537,6 +537,16 @@ check('Redis', [
     ],
   },
   {
+    what: 'a serving certificate from one file',
+    text: withMore('kubelet: { certificate: { by: files, certFile: tls.crt } }'),
+    says: ['z.yaml:5:25: kubelet.certificate: has by: files, which needs certFile and keyFile'],
+  },
+  {
+    what: 'files for a serving certificate that is made',
+    text: withMore('kubelet: { certificate: { keyFile: tls.key } }'),
+    says: ['z.yaml:5:36: kubelet.certificate.keyFile: is used only with by: files'],
+  },
+  {
     what: 'pod state in a Redis that is not configured, or beside none',
     text: withMore('state: { by: redis }'),
     says: ['z.yaml:1:1: redis: missing; allowed: a map with servers, because state.by is redis'],

@@ -9,7 +9,13 @@ export interface TestCertificate {
 
 export interface TestAuthority {
   readonly pem: string;
-  issue(subject: { readonly CN: string; readonly O?: readonly string[] }, validToMs?: number): Promise<TestCertificate>;
+  issue(
+    subject: { readonly CN: string; readonly O?: readonly string[] },
+    validToMs?: number,
+    usage?: 'client' | 'server',
+  ): Promise<TestCertificate>;
+  /** What the cluster's signer makes of a request: its subject, its names, the CA's dates. PEM. */
+  sign(request: string, fromMs: number, toMs: number): Promise<string>;
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -32,7 +38,22 @@ export async function createAuthority(name = 'test-ca'): Promise<TestAuthority> 
   });
   return {
     pem: authority.toString('pem'),
-    async issue({ CN, O = [] }, validToMs = Date.now() + 3_600_000) {
+    async sign(request, fromMs, toMs) {
+      const csr = new x509.Pkcs10CertificateRequest(request);
+      if (!(await csr.verify())) throw new Error('the request is not signed with its own key');
+      const certificate = await x509.X509CertificateGenerator.create({
+        subject: csr.subject,
+        issuer: authority.subject,
+        notBefore: new Date(fromMs),
+        notAfter: new Date(toMs),
+        publicKey: csr.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        extensions: [...csr.extensions],
+      });
+      return certificate.toString('pem');
+    },
+    async issue({ CN, O = [] }, validToMs = Date.now() + 3_600_000, usage = 'client') {
       const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const certificate = await x509.X509CertificateGenerator.create({
         subject: [...O.map((organisation) => ({ O: [organisation] })), { CN: [CN] }],
@@ -42,7 +63,11 @@ export async function createAuthority(name = 'test-ca'): Promise<TestAuthority> 
         publicKey: own.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: ALGORITHM,
-        extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
+        extensions: [
+          new x509.ExtendedKeyUsageExtension([
+            usage === 'client' ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth,
+          ]),
+        ],
       });
       const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey)).toString('base64');
       return {

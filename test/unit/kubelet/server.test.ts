@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { connect as connectPlain } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createSimulatedBackend, createSimulatedProvider } from '../../../providers/simulated/provider.ts';
@@ -12,6 +13,7 @@ import { createServingCertificate, type ServingCertificate } from '../../../src/
 import { createClientCa } from '../../../src/kubelet/client-ca.ts';
 import type { LogSource } from '../../../src/kubelet/container-logs.ts';
 import { createKubeletServer, type KubeletServer, type KubeletServerOptions } from '../../../src/kubelet/server.ts';
+import { fixedCertificate, holdCertificate } from '../../../src/kubelet/serving-certificate.ts';
 import { silentLogger } from '../../../src/log.ts';
 import { createMetrics } from '../../../src/metrics/metrics.ts';
 import { createAuthority, type TestAuthority, type TestCertificate } from './certificate-authority.ts';
@@ -74,7 +76,7 @@ async function setUp(change: Partial<KubeletServerOptions> = {}, ca: { bundle?: 
     zone: 'zone-a',
     nodeName: 'demo-zone-a',
     listen: { host: '127.0.0.1', port: 0 },
-    certificate,
+    certificate: fixedCertificate(certificate),
     clientCa: {
       get bundle() {
         return ca.bundle;
@@ -430,6 +432,153 @@ describe('kubelet API', () => {
     await expect(setUp({ listen: { host: '127.0.0.1', port: server.port } })).rejects.toMatchObject({
       code: 'Unavailable',
     });
+  });
+});
+
+/** The numbers are those of the CIS Kubernetes Benchmark; src/kubelet/README.md answers each. */
+describe('hardening of the kubelet API', () => {
+  it('4.2.1, 4.2.2: lets nobody in anonymously, to no path, and nobody whom the API server does not allow it', async () => {
+    const { server, reviewer } = await setUp();
+    const paths = [
+      '/healthz',
+      '/pods',
+      '/runningpods/',
+      '/stats/summary',
+      '/metrics/resource',
+      LOGS,
+      '/exec/a/b/c',
+      '/',
+    ];
+    for (const path of paths) expect((await get(server, path, { headers: {} })).status, path).toBe(401);
+    expect(reviewer.asked).toEqual([]);
+    const admin = await authority.issue({ CN: 'admin', O: ['system:masters'] });
+    for (const path of paths) expect((await get(server, path, { ...admin })).status, path).toBe(403);
+  });
+
+  it('4.2.3: believes certificates of the client CA, and of those only the ones for clients', async () => {
+    const { server } = await setUp();
+    expect((await get(server, '/healthz')).status).toBe(200);
+    const serving = await authority.issue({ CN: 'kube-apiserver' }, undefined, 'server');
+    expect((await get(server, '/healthz', { ...serving })).status).toBe(401);
+  });
+
+  it('4.2.4: answers nothing without TLS', async () => {
+    const { server } = await setUp();
+    const socket = connectPlain({ host: '127.0.0.1', port: server.port });
+    let answered = '';
+    socket.on('data', (chunk) => {
+      answered += String(chunk);
+    });
+    socket.on('error', () => undefined);
+    socket.end('GET /pods HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(socket, 'close');
+    expect(answered).not.toContain('HTTP/1.1 200');
+    expect(answered).not.toContain('PodList');
+  });
+
+  it('4.2.5: cuts off a client that takes nothing of a log for four hours', async () => {
+    const { VirtualClock } = await import('../../support/virtual-clock.ts');
+    const clock = new VirtualClock();
+    const cut = Promise.withResolvers<void>();
+    const chunk = Buffer.alloc(1 << 20, 'x');
+    const stalled = Promise.withResolvers<void>();
+    const { server } = await setUp({
+      clock,
+      auth: { check: async () => ({ allowed: true, user: { name: 'x', groups: [] } }) },
+      logs: {
+        get: async () => undefined,
+        async logs(_ref, _container, _options, signal) {
+          signal.addEventListener('abort', () => cut.resolve());
+          return (async function* () {
+            for (;;) {
+              // Written without a wait until the client's buffers are full: then nobody asks for more.
+              setImmediate(() => clock.pending > 0 && stalled.resolve());
+              yield chunk;
+            }
+          })();
+        },
+      },
+    });
+    const response = await ask(server, LOGS);
+    response.on('error', () => undefined);
+    response.pause();
+    await stalled.promise;
+    await clock.advance(4 * 3_600_000);
+    await cut.promise;
+  });
+
+  it('4.2.9, 4.2.11: takes a new serving certificate without dropping what is open', async () => {
+    const held = holdCertificate(certificate);
+    const { server, write } = await setUp({ certificate: held });
+    const following = await ask(server, `${LOGS}?follow=true`);
+    const next = await createServingCertificate({
+      address: '127.0.0.1',
+      nodeNames: ['demo-zone-a'],
+      clock: systemClock,
+    });
+    held.set(next);
+    expect((await get(server, '/healthz', { ...apiServer, ca: next.certificate })).status).toBe(200);
+    await expect(get(server, '/healthz')).rejects.toThrow();
+    write('still here');
+    expect(String((await once(following, 'data'))[0])).toBe('still here\n');
+    held.set({ certificate: 'nonsense', key: 'nonsense' });
+    expect((await get(server, '/healthz', { ...apiServer, ca: next.certificate })).status).toBe(200);
+    following.destroy();
+  });
+
+  it.each([
+    ['TLS 1.2 with an old cipher', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }],
+    ['TLS 1.1', { minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],
+  ] as const)('4.2.12: refuses %s', async (_what, options) => {
+    const { server } = await setUp();
+    await expect(get(server, '/healthz', { ...apiServer, ...options })).rejects.toThrow(/alert|protocol|handshake/i);
+  });
+
+  it('reads no body', async () => {
+    const { server } = await setUp();
+    const request = httpsRequest({
+      ...{ host: '127.0.0.1', port: server.port, path: '/healthz', method: 'POST', agent: false },
+      ...{ ...apiServer, ca: certificate.certificate, headers: { 'content-length': 1_000_000_000 } },
+    });
+    request.on('error', () => undefined);
+    request.flushHeaders();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect(response.statusCode).toBe(413);
+    request.destroy();
+  });
+
+  it('gives up on a client that is slow with its headers', async () => {
+    const { server } = await setUp({ slowClientMs: 200 });
+    const socket = connect({ host: '127.0.0.1', port: server.port, ca: certificate.certificate });
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n');
+    const [answered] = (await once(socket, 'data')) as [Buffer];
+    expect(String(answered)).toContain('408');
+    await once(socket, 'close');
+  });
+
+  it.each(['run', 'debug/pprof/heap', 'cri/exec/x', 'configz', 'logs', 'checkpoint/a/b/c', 'flagz', 'statusz'])(
+    'has no /%s',
+    async (path) => {
+      const { server } = await setUp({
+        auth: { check: async () => ({ allowed: true, user: { name: 'x', groups: [] } }) },
+      });
+      expect((await get(server, `/${path}`)).status).toBe(501);
+    },
+  );
+
+  it.each([
+    '/pods/..',
+    '/%2e%2e/pods',
+    '/stats%2fsummary',
+    '/metrics/resource%00',
+    '/containerLogs/default/web/../../pods',
+    '//pods',
+  ])('takes %s for no path', async (path) => {
+    const { server, reviewer } = await setUp();
+    expect((await get(server, path)).status).toBe(400);
+    expect(reviewer.asked).toEqual([]);
   });
 });
 
