@@ -190,6 +190,21 @@ export class SimulatedBackend {
     return container.log;
   }
 
+  /** The log of a container that runs now; `Conflict` when it does not. */
+  runningLog(owner: string, uid: string, name: string): ContainerLog {
+    if (this.#container(owner, uid, name).state.running === undefined) {
+      throw new ZoneletError('Conflict', `container ${name} of pod ${uid} is not running`);
+    }
+    return this.log(owner, uid, name, false);
+  }
+
+  /** `NotFound` for an unknown pod. */
+  isRunning(owner: string, uid: string): boolean {
+    const pod = this.#find(owner, uid);
+    if (pod === undefined) throw new ZoneletError('NotFound', `there is no pod ${uid}`);
+    return isRunning(pod);
+  }
+
   subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
     return () => this.#subscribers.delete(subscriber);

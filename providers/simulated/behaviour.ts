@@ -16,7 +16,18 @@ export interface PodBehaviour {
   readonly noCapacity?: boolean;
 }
 
-export type SimulatedOperation = 'claim' | 'create' | 'update' | 'delete' | 'get' | 'list' | 'logs' | 'stats';
+export type SimulatedOperation =
+  | 'claim'
+  | 'create'
+  | 'update'
+  | 'delete'
+  | 'get'
+  | 'list'
+  | 'logs'
+  | 'exec'
+  | 'attach'
+  | 'portForward'
+  | 'stats';
 
 /** Faults, to be changed at any time. */
 export interface SimulatedFaults {

@@ -18,15 +18,16 @@ import { type Change, SimulatedBackend, type SimulatedBackendOptions } from './b
 import type { SimulatedOperation } from './behaviour.ts';
 import { readLog } from './container-logs.ts';
 import { parseOptions, type SimulatedOptions } from './options.ts';
+import { attach, echoPort, exec } from './streams.ts';
 import { unsupportedFields, VOLUMES } from './support.ts';
 
 const CAPABILITIES: Capabilities = {
   fence: 'epoch',
   restarts: 'backend',
   logs: true,
-  exec: false,
-  attach: false,
-  portForward: false,
+  exec: true,
+  attach: true,
+  portForward: true,
   stats: true,
   initContainers: true,
   probes: false,
@@ -117,6 +118,22 @@ export function createSimulatedProvider(backend: SimulatedBackend, clock: Clock)
     async logs(owner, ref, container, options, signal) {
       await reach('logs', signal, 'Unavailable');
       return readLog(backend.log(owner, ref.uid, container, options.previous), options, signal);
+    },
+
+    async exec(owner, ref, container, options, streams, signal) {
+      await reach('exec', signal, 'Unavailable');
+      const log = backend.runningLog(owner, ref.uid, container);
+      return await exec(log, options, streams, { hostname: ref.name, clock }, signal);
+    },
+
+    async attach(owner, ref, container, streams, signal) {
+      await reach('attach', signal, 'Unavailable');
+      await attach(backend.runningLog(owner, ref.uid, container), streams, signal);
+    },
+
+    async portForward(owner, ref, _port, signal) {
+      await reach('portForward', signal, 'Unavailable');
+      return echoPort(backend, owner, ref, signal);
     },
 
     async stats(owner, { signal }: ReadOptions) {

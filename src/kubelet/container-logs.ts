@@ -6,6 +6,7 @@ import type { ContainerState, Pod } from '../kube/types.ts';
 import type { BackendPod, LogOptions, PodRef } from '../provider/contract.ts';
 import { drained } from './drained.ts';
 import { parseLogRequest } from './log-request.ts';
+import { lookUpPod, type Pods } from './pod-lookup.ts';
 
 /** The guarded reads of a provider, for one owner. */
 export interface LogSource {
@@ -31,20 +32,16 @@ export interface LogQuestion {
 
 export async function openLogs(
   { namespace, podName, container, query }: LogQuestion,
-  pods: (namespace: string, name: string) => Pod | undefined,
+  pods: Pods,
   source: LogSource,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<OpenedLogs> {
   const request = parseLogRequest(query, clock.now());
   if (!request.ok) return request;
-  const pod = pods(namespace, podName);
-  const uid = pod?.metadata?.uid;
-  if (pod === undefined || uid === undefined) return refused(404, `pod ${quoted(podName)} does not exist`);
-  if (!containerNames(pod).includes(container)) {
-    return refused(404, `container ${quoted(container)} not found in pod ${quoted(podName)}`);
-  }
-  const ref: PodRef = { uid, namespace, name: podName };
+  const found = lookUpPod({ namespace, podName, container }, pods);
+  if (!found.ok) return found;
+  const { pod, ref } = found;
   const of = `container ${quoted(container)} in pod ${quoted(podName)}`;
   const { options } = request;
   try {
@@ -120,11 +117,6 @@ const IMAGE_TROUBLE: Readonly<Record<string, string>> = {
 
 function hasStarted(state: ContainerState | undefined, lastState: ContainerState | undefined): boolean {
   return state?.running !== undefined || state?.terminated !== undefined || lastState?.terminated !== undefined;
-}
-
-function containerNames(pod: Pod): readonly string[] {
-  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  return [...containers, ...initContainers, ...ephemeralContainers].map(({ name }) => name);
 }
 
 function refused(status: number, message: string): OpenedLogs {

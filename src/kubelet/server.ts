@@ -1,27 +1,32 @@
 /**
- * The kubelet API of one virtual node: an HTTPS listener that the API server dials for `kubectl logs` and metrics-server for `kubectl top`.
+ * The kubelet API of one virtual node: an HTTPS listener that the API server dials for `kubectl logs`,
+ * `exec` and the like, and metrics-server for `kubectl top`.
  * Every replica has one per zone; a zone's Node names that of its leader. Nothing is served before the caller was
  * authenticated and authorized, and what is not offered says so: 404, 405 or 501, never an empty success.
  */
 
 import { constants } from 'node:crypto';
 import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { type AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock.ts';
 import { messageOf, ZoneletError } from '../errors.ts';
-import type { Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { KubeletMetrics } from '../metrics/kubelet.ts';
+import { answer } from './answer.ts';
 import { verbOf } from './attributes.ts';
-import type { Credentials, KubeletAuth, User } from './auth.ts';
+import type { KubeletAuth } from './auth.ts';
 import type { ClientCa } from './client-ca.ts';
-import { type LogSource, openLogs, pour } from './container-logs.ts';
+import type { LogSource } from './container-logs.ts';
+import { createLogStreams } from './log-streams.ts';
 import { createNodeRoutes, type NodeSource } from './node-routes.ts';
+import type { Pods } from './pod-lookup.ts';
+import { credentialsOf } from './request-credentials.ts';
 import { parseTarget, type RequestTarget } from './request-target.ts';
 import type { CertificateSource } from './serving-certificate.ts';
+import { createSessions, type SessionKind, type StreamSource } from './streams/sessions.ts';
 
 export interface KubeletServerOptions {
   readonly zone: string;
@@ -34,14 +39,17 @@ export interface KubeletServerOptions {
   readonly clientCa: Pick<ClientCa, 'bundle' | 'subscribe'>;
   readonly auth: KubeletAuth;
   /** The pods bound to this node. */
-  readonly pods: (namespace: string, name: string) => Pod | undefined;
+  readonly pods: Pods;
   readonly logs: LogSource;
+  readonly streams: StreamSource;
   readonly node: NodeSource;
   readonly metrics: KubeletMetrics;
   readonly clock: Clock;
   readonly log: Logger;
   /** Log streams open at once; more are answered 429. @defaultValue 256: each holds a connection to the client and one to the backend. */
   readonly maxStreams?: number;
+  /** Sessions of exec, attach and port-forward open at once; more are answered 429. @defaultValue 1024 */
+  readonly maxSessions?: number;
   /** For the TLS handshake and for the headers each, in milliseconds. @defaultValue 10000: whoever is slower holds a connection for nothing. */
   readonly slowClientMs?: number;
 }
@@ -51,8 +59,8 @@ export interface KubeletServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Request line and headers together; the longest that an API server sends is a fraction of it. */
-const MAX_HEADER_BYTES = 16 * 1024;
+/** Request line and headers together: commands come in the request line, and a script of 16 KB is no rarity. */
+const MAX_HEADER_BYTES = 64 * 1024;
 /** As the kubelet's. */
 const KEEP_ALIVE_MS = 90_000;
 const MAX_CONNECTIONS = 2048;
@@ -71,33 +79,38 @@ const CIPHERS = [
 ].join(':');
 
 /** Paths of the kubelet API that are not offered. */
-const NOT_OFFERED = [
-  'attach',
-  'checkpoint',
-  'configz',
-  'cri',
-  'debug',
-  'exec',
-  'flagz',
-  'logs',
-  'metrics',
-  'portForward',
-  'run',
-  'stats',
-  'statusz',
-];
+const NOT_OFFERED = ['checkpoint', 'configz', 'cri', 'debug', 'flagz', 'logs', 'metrics', 'run', 'stats', 'statusz'];
 
 /** Of these some paths are offered and others not. */
 const SHARED = new Set(['metrics', 'stats']);
 
-const OFFERED = ['containerLogs', 'healthz', 'pods', 'runningpods'];
+interface Route {
+  readonly path: 'healthz' | 'containerLogs' | SessionKind;
+  /** How many segments may follow: some paths have a form with the pod's UID. */
+  readonly segments: readonly number[];
+  readonly methods: readonly string[];
+}
+
+/** Beside those of `node-routes.ts`. */
+const ROUTES: readonly Route[] = [
+  { path: 'healthz', segments: [0], methods: ['GET'] },
+  { path: 'containerLogs', segments: [3], methods: ['GET'] },
+  { path: 'exec', segments: [3, 4], methods: ['GET', 'POST'] },
+  { path: 'attach', segments: [3, 4], methods: ['GET', 'POST'] },
+  { path: 'portForward', segments: [2, 3], methods: ['GET', 'POST'] },
+];
+
+const OFFERED: readonly string[] = ['pods', 'runningpods', ...ROUTES.map(({ path }) => path)];
 
 export async function createKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const { zone, nodeName, certificate, clientCa, auth, metrics, clock, log } = options;
   const maxStreams = options.maxStreams ?? 256;
   const slowClientMs = options.slowClientMs ?? 10_000;
   const closing = new AbortController();
-  let streams = 0;
+  const { pods, logs, streams: source, maxSessions } = options;
+  const shared = { zone, nodeName, pods, metrics, clock, log };
+  const serveLogs = createLogStreams({ ...shared, logs, maxStreams, signal: closing.signal });
+  const sessions = createSessions({ ...shared, source, ...(maxSessions === undefined ? {} : { maxSessions }) });
   const nodeRoutes = createNodeRoutes({ nodeName, source: options.node, clock, log, signal: closing.signal });
 
   const tls = () => ({
@@ -124,14 +137,17 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAlive: true,
     },
-    (request, response) => {
-      handle(request, response).catch((error: unknown) => {
-        log.error({ error: messageOf(error) }, 'a kubelet API request failed');
-        if (response.headersSent) response.destroy();
-        else answer(response, 500, 'internal error');
-      });
-    },
+    serve,
   );
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => {});
+    if (head.length > 0) socket.unshift(head);
+    // Node makes none for an upgrade. It is let go of before the session begins to write.
+    const response = new ServerResponse(request);
+    if (socket instanceof Socket) response.assignSocket(socket);
+    response.once('finish', () => socket.end());
+    serve(request, response);
+  });
   server.maxConnections = MAX_CONNECTIONS;
   server.maxHeadersCount = MAX_HEADERS;
   server.on('tlsClientError', (error) => log.debug({ error: messageOf(error) }, 'TLS handshake failed'));
@@ -157,6 +173,14 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
     unsubscribeCertificate();
   };
 
+  function serve(request: IncomingMessage, response: ServerResponse): void {
+    handle(request, response).catch((error: unknown) => {
+      log.error({ error: messageOf(error) }, 'a kubelet API request failed');
+      if (response.headersSent) response.destroy();
+      else answer(response, 500, 'internal error');
+    });
+  }
+
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const target = parseTarget(request.url);
     const path = knownPath(target);
@@ -173,11 +197,8 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
   async function route(request: IncomingMessage, response: ServerResponse, target: RequestTarget): Promise<void> {
     const [first = '', ...rest] = target.segments;
     const nodeRoute = nodeRoutes.get(target.path);
-    const known =
-      nodeRoute !== undefined ||
-      (first === 'healthz' && rest.length === 0) ||
-      (first === 'containerLogs' && rest.length === 3);
-    if (!known) {
+    const route = ROUTES.find(({ path, segments }) => path === first && segments.includes(rest.length));
+    if (nodeRoute === undefined && route === undefined) {
       if (NOT_OFFERED.includes(first))
         return answer(
           response,
@@ -186,49 +207,18 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
         );
       return answer(response, 404, '404 page not found');
     }
-    if (request.method !== 'GET') {
-      response.setHeader('allow', 'GET');
+    const methods = route?.methods ?? ['GET'];
+    if (!methods.includes(request.method ?? '')) {
+      response.setHeader('allow', methods.join(', '));
       return answer(response, 405, '405: Method Not Allowed');
     }
-    if (first === 'healthz') return answer(response, 200, 'ok');
     if (nodeRoute !== undefined) return await nodeRoute(response, target);
-    if (streams >= maxStreams)
-      return answer(response, 429, `more than ${maxStreams} log streams of ${nodeName} are open`);
-    streams++;
-    metrics.streams.set({ zone }, streams);
-    try {
-      await serveLogs(response, target);
-    } finally {
-      streams--;
-      metrics.streams.set({ zone }, streams);
-    }
-  }
-
-  async function serveLogs(response: ServerResponse, { segments, query }: RequestTarget): Promise<void> {
-    const [, namespace = '', podName = '', container = ''] = segments;
-    const gone = new AbortController();
-    const stop = (): void => gone.abort();
-    response.once('close', stop);
-    closing.signal.addEventListener('abort', stop, { once: true });
-    try {
-      const question = { namespace, podName, container, query };
-      const opened = await openLogs(question, options.pods, options.logs, clock, gone.signal);
-      if (!opened.ok) return answer(response, opened.status, opened.message);
-      response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
-      // At once: a followed log may have nothing to say for hours.
-      response.flushHeaders();
-      await pour(opened.stream, opened.limitBytes, response, clock, gone.signal);
-      if (gone.signal.aborted) response.destroy();
-      else response.end();
-    } catch (error) {
-      // The status is out already: only a broken connection can still tell the client that this is not the end.
-      if (!gone.signal.aborted) log.warn({ error: messageOf(error) }, 'a log stream broke off');
-      response.destroy();
-    } finally {
-      response.off('close', stop);
-      closing.signal.removeEventListener('abort', stop);
-      gone.abort();
-    }
+    if (route === undefined || route.path === 'healthz') return answer(response, 200, 'ok');
+    if (route.path === 'containerLogs') return await serveLogs(response, target);
+    const refusal = await sessions.serve(route.path, request, target, () => response.detachSocket(request.socket));
+    if (refusal === undefined) return;
+    for (const [name, value] of Object.entries(refusal.headers ?? {})) response.setHeader(name, value);
+    answer(response, refusal.status, refusal.message);
   }
 
   server.listen(options.listen.port, options.listen.host);
@@ -252,17 +242,12 @@ export async function createKubeletServer(options: KubeletServerOptions): Promis
       if (!server.listening) return;
       const closed = once(server, 'close');
       server.close();
+      // They are told why; requests that are not upgraded have no word for it.
+      await sessions[Symbol.asyncDispose]();
       server.closeAllConnections();
       await closed;
     },
   };
-}
-
-function answer(response: ServerResponse, status: number, message: string): void {
-  // A body that was sent along is not read: the connection cannot be used again.
-  if (status !== 200) response.setHeader('connection', 'close');
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' });
-  response.end(message);
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
@@ -274,27 +259,4 @@ function knownPath(target: RequestTarget | undefined): string {
   const first = target?.segments[0];
   if (first === undefined) return 'other';
   return OFFERED.includes(first) || NOT_OFFERED.includes(first) ? first : 'other';
-}
-
-function credentialsOf(request: IncomingMessage, nowMs: number): Credentials {
-  const certified = request.socket instanceof TLSSocket ? certifiedUser(request.socket, nowMs) : undefined;
-  const bearer = /^Bearer +([^\s]+) *$/i.exec(request.headers.authorization ?? '')?.[1];
-  return { ...(certified === undefined ? {} : { certified }), ...(bearer === undefined ? {} : { bearer }) };
-}
-
-/** Common name and organisations as Kubernetes reads them; undefined when the certificate does not verify. */
-function certifiedUser(socket: TLSSocket, nowMs: number): User | undefined {
-  if (!socket.authorized) return undefined;
-  const { subject, valid_from, valid_to } = socket.getPeerCertificate();
-  // The connection may outlive the certificate.
-  if (!(Date.parse(valid_from) <= nowMs && nowMs <= Date.parse(valid_to))) return undefined;
-  const name: unknown = subject?.CN;
-  if (typeof name !== 'string' || name === '') return undefined;
-  const organisations: unknown = subject.O;
-  const groups = Array.isArray(organisations)
-    ? organisations.map(String)
-    : typeof organisations === 'string'
-      ? [organisations]
-      : [];
-  return { name, groups: [...groups, 'system:authenticated'] };
 }

@@ -4,6 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export interface KubeletMetrics {
   readonly requests: Counter<'zone' | 'path' | 'code'>;
   readonly streams: Gauge<'zone'>;
+  readonly sessions: Counter<'zone' | 'kind' | 'protocol'>;
   readonly certificateExpiry: Gauge<'zone'>;
 }
 
@@ -18,8 +19,14 @@ export function kubeletMetrics(registry: Registry): KubeletMetrics {
     }),
     streams: new Gauge({
       name: 'zonelet_kubelet_streams',
-      help: 'Streams (followed logs) that are open.',
+      help: 'Streams (logs, exec, attach, port-forward) that are open.',
       labelNames: ['zone'],
+      registers,
+    }),
+    sessions: new Counter({
+      name: 'zonelet_kubelet_sessions_total',
+      help: 'Sessions of exec, attach and port-forward that were begun, by kind and negotiated protocol.',
+      labelNames: ['zone', 'kind', 'protocol'],
       registers,
     }),
     certificateExpiry: new Gauge({

@@ -6,37 +6,31 @@
  * - a refusal as stale ends the term; a create whose reply was lost is looked up before it is asked again;
  * - what comes back is looked over: others' pods are left out, nonsense is an error that names it, never a crash.
  *
- * Reads need no term: standbys use them too.
+ * Reads need no term: standbys use them too. What runs in a pod for a client does (`guarded-streams.ts`).
  */
 import type { Clock } from '../clock.ts';
-import { assertMayAct, type Term } from '../election/term.ts';
-import { codeOf, hasCode, messageOf, ZoneletError } from '../errors.ts';
-import { joinedWith } from '../joined-signal.ts';
+import type { Term } from '../election/term.ts';
+import { ZoneletError } from '../errors.ts';
 import type { Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { ProviderMetrics } from '../metrics/provider.ts';
-import { boundedCall } from './bounded-call.ts';
-import { createCallLimiter } from './call-limiter.ts';
 import type {
   BackendPod,
   Capabilities,
-  CreateOutcome,
-  DeleteResult,
-  LogOptions,
-  Operation,
   PodRef,
   PodStats,
   Provider,
-  ResolvedPod,
   Unsupported,
   WatchEvent,
   ZoneReport,
 } from './contract.ts';
 import { endlessStream } from './endless-stream.ts';
-import { Fenced } from './fenced.ts';
+import { broken, createGuardedCall } from './guarded-call.ts';
+import { createGuardedStreams, type GuardedStreams } from './guarded-streams.ts';
 import { receivedObservation, receivedPod } from './received-pod.ts';
 import { receivedReport, ZONE_STATES } from './received-report.ts';
 import { receivedStats } from './received-stats.ts';
+import { createTermProvider, type TermProvider } from './term-provider.ts';
 
 export interface GuardOptions {
   readonly provider: Provider;
@@ -56,24 +50,7 @@ export interface GuardOptions {
   readonly listTimeoutMs?: number;
 }
 
-export interface MutationOptions {
-  /** Ends the wait and the call early, besides the end of the term. */
-  readonly signal?: AbortSignal;
-  /** 1 for the first try. @defaultValue 1 */
-  readonly attempt?: number;
-}
-
-/** A provider in the hands of one term: every mutation is made on that term's word. */
-export interface TermProvider {
-  /** Raises the backend's fence to this term. Does nothing where the backend cannot fence. */
-  claim(options?: MutationOptions): Promise<void>;
-  /** `adopted` also when a lost reply turned out to have been a success. */
-  create(pod: ResolvedPod, options?: MutationOptions): Promise<{ outcome: CreateOutcome; pod: BackendPod }>;
-  update(pod: ResolvedPod, options?: MutationOptions): Promise<BackendPod>;
-  delete(ref: PodRef, options: MutationOptions & { readonly gracePeriodSeconds: number }): Promise<DeleteResult>;
-}
-
-export interface GuardedProvider {
+export interface GuardedProvider extends GuardedStreams {
   readonly kind: string;
   readonly zone: string;
   readonly capabilities: Capabilities;
@@ -91,14 +68,6 @@ export interface GuardedProvider {
   watch(owner: string, signal: AbortSignal): AsyncIterable<WatchEvent>;
   /** Neither throws nor ends before the signal aborts; a silent or broken provider is `Unknown`. */
   zoneReports(signal: AbortSignal): AsyncIterable<ZoneReport>;
-  /** `Unsupported` where the provider has no logs. The deadline covers the opening, not the stream. */
-  logs(
-    owner: string,
-    ref: PodRef,
-    container: string,
-    options: LogOptions,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<Uint8Array>>;
   /** `Unsupported` where the provider does not measure. */
   stats(owner: string, signal: AbortSignal): Promise<readonly PodStats[]>;
   /** The mutations, on the word of `term` for the objects of `owner`. */
@@ -115,7 +84,10 @@ export function createGuard(options: GuardOptions): GuardedProvider {
   const { zone } = provider;
   const callTimeoutMs = options.callTimeoutMs ?? 10_000;
   const listTimeoutMs = options.listTimeoutMs ?? 30_000;
-  const limiter = createCallLimiter(options.maxConcurrent ?? 32);
+  const calls = createGuardedCall({ zone, clock, metrics, log, maxConcurrent: options.maxConcurrent ?? 32 });
+  const { send, inTurn } = calls;
+  /** Whose word streams are opened on: the term that this replica has, or had last. */
+  let office: Term | undefined;
   const oddities = new Set<string>();
 
   function odd(what: string): void {
@@ -123,51 +95,6 @@ export function createGuard(options: GuardOptions): GuardedProvider {
     if (oddities.size >= REMEMBERED_ODDITIES) oddities.clear();
     oddities.add(what);
     log.warn({ what }, 'the provider handed in something odd; it is left out');
-  }
-
-  /** Counts, times and bounds one call that is being sent now. */
-  async function send<T>(
-    operation: string,
-    effect: 'write' | 'read',
-    timeoutMs: number,
-    signals: readonly (AbortSignal | undefined)[],
-    run: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const labels = { zone, operation_type: operation };
-    const sentAt = clock.monotonic();
-    metrics.operations.inc(labels);
-    try {
-      return await boundedCall(
-        clock,
-        {
-          operation,
-          effect,
-          timeoutMs,
-          signals,
-          abandoned: () =>
-            log.error({ operation }, 'the provider did not settle a call by its deadline; it was given up'),
-        },
-        run,
-      );
-    } catch (error) {
-      metrics.errors.inc({ ...labels, code: codeOf(error) });
-      throw error;
-    } finally {
-      metrics.duration.observe(labels, (clock.monotonic() - sentAt) / 1000);
-    }
-  }
-
-  async function inTurn<T>(signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    const release = await limiter.acquire(signal);
-    try {
-      return await run();
-    } finally {
-      release();
-    }
-  }
-
-  function broken(operation: string, what: string): ZoneletError {
-    return new ZoneletError('Internal', `the provider's answer to ${operation} is broken: ${what}`);
   }
 
   function ours(operation: string, owner: string, uid: string, value: unknown): BackendPod {
@@ -268,33 +195,6 @@ export function createGuard(options: GuardOptions): GuardedProvider {
     }
   }
 
-  async function logs(
-    owner: string,
-    ref: PodRef,
-    container: string,
-    logOptions: LogOptions,
-    signal: AbortSignal,
-  ): Promise<AsyncIterable<Uint8Array>> {
-    const open = provider.logs?.bind(provider);
-    if (open === undefined || !provider.capabilities.logs) {
-      throw new ZoneletError('Unsupported', `the provider ${provider.kind} offers no logs`);
-    }
-    // The stream outlives the deadline of its opening, so it hangs on a signal of its own.
-    const life = new AbortController();
-    const stop = (): void => life.abort(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-    try {
-      return await send('logs', 'read', callTimeoutMs, [signal], () =>
-        open(owner, ref, container, logOptions, life.signal),
-      );
-    } catch (error) {
-      signal.removeEventListener('abort', stop);
-      life.abort();
-      throw error;
-    }
-  }
-
   async function stats(owner: string, signal: AbortSignal): Promise<readonly PodStats[]> {
     const measure = provider.stats?.bind(provider);
     if (measure === undefined || !provider.capabilities.stats) {
@@ -310,111 +210,18 @@ export function createGuard(options: GuardOptions): GuardedProvider {
   }
 
   function forTerm(term: Term, owner: string): TermProvider {
-    /** Creates whose outcome is not known yet. Bounded by the pods of the zone: a pod's deletion takes it out. */
-    const uncertain = new Set<string>();
-    const whileInOffice = joinedWith(term.signal);
-
-    function fenced(by: 'self' | 'backend', error: ZoneletError): void {
-      options.onFenced?.(by);
-      if (by === 'backend')
-        term.lose('fenced', error.message, error instanceof Fenced ? error.current.epoch : undefined);
-    }
-
-    async function mutate<T>(
-      operation: string,
-      { signal, attempt = 1 }: MutationOptions,
-      run: (operation: Operation) => Promise<T>,
-    ): Promise<T> {
-      const waiting = whileInOffice(signal);
-      return await inTurn(waiting, async () => {
-        // Here, after any wait and before anything is sent: this is what keeps two leaders from acting at once.
-        try {
-          assertMayAct(term);
-        } catch (error) {
-          if (hasCode(error, 'Fenced')) fenced('self', error);
-          throw error;
-        }
-        const timeoutMs = Math.min(callTimeoutMs, term.remainingMs());
-        const { epoch, holder } = term;
-        try {
-          return await send(operation, 'write', timeoutMs, [term.signal, signal], (limit) =>
-            run({
-              owner,
-              zone,
-              epoch,
-              holder,
-              signal: limit,
-              timeoutMs,
-              attempt,
-            }),
-          );
-        } catch (error) {
-          if (hasCode(error, 'Fenced')) fenced('backend', error);
-          throw error;
-        }
-      });
-    }
-
-    async function lookUp(ref: PodRef): Promise<BackendPod | undefined> {
-      const found = await get(owner, ref, term.signal);
-      if (found !== undefined) uncertain.delete(ref.uid);
-      return found;
-    }
-
-    return {
-      async claim(mutation = {}) {
-        const claim = provider.claim?.bind(provider);
-        if (claim !== undefined) return await mutate('claim', mutation, claim);
-        if (provider.capabilities.fence === 'epoch') throw broken('claim', 'it says that it fences and has no claim');
-      },
-
-      async create(pod, mutation = {}) {
-        const { uid } = pod.ref;
-        if (uncertain.has(uid)) {
-          const found = await lookUp(pod.ref);
-          if (found !== undefined) return { outcome: 'adopted', pod: found };
-        }
-        try {
-          const answer = await mutate('create', mutation, (operation) => provider.create(pod, operation));
-          if (answer?.outcome !== 'created' && answer?.outcome !== 'adopted') {
-            throw broken('create', 'it says neither created nor adopted');
-          }
-          const created = ours('create', owner, uid, answer.pod);
-          uncertain.delete(uid);
-          return { outcome: answer.outcome, pod: created };
-        } catch (error) {
-          if (!hasCode(error, 'Ambiguous')) throw error;
-          uncertain.add(uid);
-          const found = await lookUp(pod.ref).catch((failure: unknown) => {
-            log.warn({ uid, error: messageOf(failure) }, 'could not look up a create whose reply was lost');
-            return undefined;
-          });
-          if (found === undefined) throw error;
-          return { outcome: 'adopted', pod: found };
-        }
-      },
-
-      async update(pod, mutation = {}) {
-        const updated: unknown = await mutate('update', mutation, (operation) => provider.update(pod, operation));
-        return ours('update', owner, pod.ref.uid, updated);
-      },
-
-      async delete(ref, { gracePeriodSeconds, ...mutation }) {
-        const result = await mutate('delete', mutation, (operation) =>
-          provider.delete(ref, { gracePeriodSeconds }, operation),
-        );
-        if (result?.state === 'stopping') {
-          return {
-            state: 'stopping',
-            pod: ours('delete', owner, ref.uid, result.pod),
-          };
-        }
-        if (result?.state !== 'gone') throw broken('delete', 'it says neither stopping nor gone');
-        uncertain.delete(ref.uid);
-        const last = receivedObservation(result.last);
-        return last === undefined ? { state: 'gone' } : { state: 'gone', last };
-      },
-    };
+    office = term;
+    return createTermProvider({
+      provider,
+      term,
+      owner,
+      calls,
+      callTimeoutMs,
+      ours,
+      get,
+      onFenced: options.onFenced,
+      log,
+    });
   }
 
   return {
@@ -426,7 +233,7 @@ export function createGuard(options: GuardOptions): GuardedProvider {
     list,
     watch,
     zoneReports,
-    logs,
+    ...createGuardedStreams({ provider, clock, calls, callTimeoutMs, office: () => office, log }),
     stats,
     forTerm,
   };

@@ -17,7 +17,7 @@ import { runNodeController } from '../node/node-controller.ts';
 import { takesNoNewPods } from '../node/node-health.ts';
 import { runPodController } from '../pods/controller.ts';
 import { keepPodsNotReady } from '../pods/not-ready.ts';
-import type { TermProvider } from '../provider/guard.ts';
+import type { TermProvider } from '../provider/term-provider.ts';
 import { countAllocation } from './allocation.ts';
 import { answerHandOvers } from './hand-over-requests.ts';
 import { createDeparture } from './health/departure.ts';

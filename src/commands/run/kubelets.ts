@@ -54,6 +54,14 @@ export async function startKubelets(options: KubeletsOptions): Promise<Kubelets>
         get: (ref, signal) => provider.get(owner, ref, signal),
         logs: (ref, container, logOptions, signal) => provider.logs(owner, ref, container, logOptions, signal),
       },
+      streams: {
+        capabilities: provider.capabilities,
+        get: (ref, signal) => provider.get(owner, ref, signal),
+        exec: (ref, container, execOptions, streams, signal) =>
+          provider.exec(owner, ref, container, execOptions, streams, signal),
+        attach: (ref, container, streams, signal) => provider.attach(owner, ref, container, streams, signal),
+        portForward: (ref, port, signal) => provider.portForward(owner, ref, port, signal),
+      },
       node: {
         pods: () => {
           if (!pods.hasSynced) throw new ZoneletError('Unavailable', 'the pods of the node are not known yet');

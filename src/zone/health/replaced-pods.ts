@@ -8,7 +8,8 @@ import type { Pod } from '../../kube/types.ts';
 import type { Logger } from '../../log.ts';
 import { isInApi } from '../../pods/live-read.ts';
 import type { BackendPod } from '../../provider/contract.ts';
-import type { GuardedProvider, TermProvider } from '../../provider/guard.ts';
+import type { GuardedProvider } from '../../provider/guard.ts';
+import type { TermProvider } from '../../provider/term-provider.ts';
 
 export interface ReplacedPodsOptions {
   readonly zone: string;

@@ -94,6 +94,13 @@ async function setUp(change: Partial<KubeletServerOptions> = {}, ca: { bundle?: 
     }),
     pods: (namespace, name) => (namespace === 'default' && name === 'web' ? pod : undefined),
     logs: source,
+    streams: {
+      capabilities: provider.capabilities,
+      get: source.get,
+      exec: (of, container, options, streams, life) => provider.exec!(OWNER, of, container, options, streams, life),
+      attach: (of, container, streams, life) => provider.attach!(OWNER, of, container, streams, life),
+      portForward: (of, port, life) => provider.portForward!(OWNER, of, port, life),
+    },
     node: {
       pods: () => [pod],
       list: (readSignal) => provider.list(OWNER, { signal: readSignal, timeoutMs: 1000 }),
@@ -306,7 +313,6 @@ describe('kubelet API', () => {
     ['/containerLogs/default/web/main%00', 400, 'bad request'],
     ['/metrics/cadvisor', 403, 'Forbidden (user=kube-apiserver, verb=get, resource=nodes, subresource(s)=[metrics])'],
     ['/nothing', 404, '404 page not found'],
-    ['/exec/default/web/main?command=sh', 501, '/exec is not supported by the virtual node demo-zone-a'],
   ])('answers %s with %i', async (path, status, body) => {
     const { server } = await setUp();
     expect(await get(server, path)).toEqual({ status, body });
@@ -411,7 +417,10 @@ describe('kubelet API', () => {
 
   it('refuses headers that are too long, and more streams than it may have', async () => {
     const { server } = await setUp({ maxStreams: 1 });
-    expect((await get(server, `/healthz?${'x'.repeat(20_000)}`)).status).toBe(431);
+    // Whether the answer or the cut comes first, the connection's timing decides.
+    const long = await get(server, `/healthz?${'x'.repeat(70_000)}`).catch(() => ({ status: 'cut off' }));
+    expect([431, 'cut off']).toContain(long.status);
+    expect((await get(server, `/healthz?${'x'.repeat(60_000)}`)).status).toBe(200);
     const first = await ask(server, `${LOGS}?follow=true`);
     expect((await get(server, LOGS)).status).toBe(429);
     first.destroy();
