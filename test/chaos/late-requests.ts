@@ -4,85 +4,150 @@
  */
 import type { Replica } from '../../src/commands/demo/stage.ts';
 import type { FaultProxy } from '../support/fault-proxy.ts';
-import { type Fault, type Field, pause, someLeader, watchZonesOf } from './field.ts';
+import { type Fault, type Field, pause, seconds, someLeader, watchZonesOf } from './field.ts';
 
-/** The claims of a successor follow each other by less, and the API server hears of a Node's epoch within 60 ms. */
+/** The API server was seen to hear of a Node's epoch within 60 ms; here the machine may be busy. */
 const AFTER_CLAIM_MS = 1_000;
 /** From the last of a leader's requests to the moment that it is frozen. */
 const GATHER_MS = 500;
 /** They have all been answered by then. */
 const ARRIVE_MS = 1_000;
 
-interface Held {
+/** A leader that is frozen with requests on their way. */
+interface Frozen {
   readonly victim: Replica;
-  /** A zone that it leads, with more pods to make than it can in the time. */
+  /** A zone that it leads, with pods to make. */
   readonly zone: string;
+  /** Where they are held back. */
   readonly proxy: FaultProxy;
+  /** Resolves once all its zones were taken over, with what was seen. */
+  taken(): Promise<string>;
 }
 
-/** Freezes a leader whose requests are held back, and lets them go once its zones were taken over. */
-async function holdBack(field: Field, held: Held, isUnderWay: () => boolean, seen: () => Promise<void>) {
-  const { play, flow } = field;
-  const { victim, zone, proxy } = held;
+/** Freezes it in the middle of its work: what it has sent the way of the proxy has not arrived. */
+async function freezeAtWork(
+  field: Field,
+  way: (replica: string, zone: string) => FaultProxy,
+  isUnderWay: (proxy: FaultProxy) => boolean,
+  then: (frozen: Frozen) => Promise<string>,
+): Promise<string> {
+  const { play, dice, flow } = field;
+  const victim = someLeader(field);
+  const { zone } = dice.pick(play.observer.zones().filter(({ leader }) => leader === victim.name));
+  const proxy = way(victim.name, zone);
   const zones = watchZonesOf(field, victim);
   proxy.holdRequests(true);
   try {
     flow.surge(zone);
-    await play.until(`requests of ${victim.name} to be under way`, isUnderWay);
+    await play.until(`requests of ${victim.name} to be under way`, () => isUnderWay(proxy));
     await pause(field, GATHER_MS);
     victim.child.kill('SIGSTOP');
-    const what = await zones.taken();
-    await seen();
-    await pause(field, AFTER_CLAIM_MS);
-    const pieces = proxy.heldRequests.length;
-    proxy.holdRequests(false);
-    await pause(field, ARRIVE_MS);
-    return `${what}, ${pieces} pieces arrived after that`;
+    return await then({ victim, zone, proxy, taken: zones.taken });
   } finally {
     proxy.holdRequests(false);
     victim.child.kill('SIGCONT');
   }
 }
 
-function someZoneOf({ play, dice }: Field, replica: string): string {
-  return dice.pick(play.observer.zones().filter(({ leader }) => leader === replica)).zone;
+/** Lets go what was held back; how much that was. */
+async function letArrive(field: Field, { proxy }: Frozen): Promise<string> {
+  const pieces = proxy.heldRequests.length;
+  proxy.holdRequests(false);
+  await pause(field, ARRIVE_MS);
+  return `${pieces} pieces arrived after that`;
+}
+
+function changesSomething(proxy: FaultProxy): boolean {
+  return proxy.heldRequests.some((piece) => /^(PUT|POST|PATCH|DELETE) /.test(String(piece)));
+}
+
+/** Encrypted: that there are some has to be enough. */
+function sendsALot(proxy: FaultProxy): boolean {
+  return proxy.heldRequests.length > 3;
 }
 
 const lateAtBackend: Fault = {
   name: "a leader's requests reach a backend after its successor's",
-  async happen(field) {
+  happen(field) {
     const { play } = field;
-    const victim = someLeader(field);
-    const zone = someZoneOf(field, victim.name);
-    const epoch = play.epochOf(zone);
-    const proxy = play.links.toBackend(victim.name, zone);
-    const changes = (): boolean => proxy.heldRequests.some((piece) => /^(PUT|POST|PATCH|DELETE) /.test(String(piece)));
-    return await holdBack(field, { victim, zone, proxy }, changes, () =>
-      play.until(`the successor's claim at the backend of ${zone}`, async () => {
+    return freezeAtWork(field, play.links.toBackend, changesSomething, async (frozen) => {
+      const { zone } = frozen;
+      const epoch = play.epochOf(zone);
+      const what = await frozen.taken();
+      await play.until(`the successor's claim at the backend of ${zone}`, async () => {
         const entries = (await play.journals()).get(zone) ?? [];
         return entries.some((entry) => entry.op === 'claim' && entry.outcome !== 'refused' && entry.epoch > epoch);
-      }),
-    );
+      });
+      return `${what}, ${await letArrive(field, frozen)}`;
+    });
   },
 };
 
-/** Only where the API server compares epochs: what it accepts otherwise is told in src/fence/README.md. */
+/** Each status names the version of the pod that it was made from, and the successor has written all of them since. */
 const lateAtApiServer: Fault = {
   name: "a leader's requests reach the API server after its successor's",
-  async happen(field) {
-    const victim = someLeader(field);
-    const proxy = field.play.links.toApiServer(victim.name);
-    const held = { victim, zone: someZoneOf(field, victim.name), proxy };
-    return await holdBack(
-      field,
-      held,
-      // Encrypted: that there are some has to be enough.
-      () => proxy.heldRequests.length > 3,
-      async () => {},
-    );
+  happen(field) {
+    const { play } = field;
+    return freezeAtWork(field, play.links.toApiServer, sendsALot, async (frozen) => {
+      const what = await frozen.taken();
+      const node = play.stage.zones.find(({ name }) => name === frozen.zone)?.nodeName;
+      await play.until(`the successor's statuses of all pods of ${frozen.zone}`, () =>
+        play.history
+          .currentPods()
+          .filter(({ spec, metadata }) => spec?.nodeName === node && metadata?.deletionTimestamp === undefined)
+          .every(({ status }) => status?.phase === 'Running'),
+      );
+      return `${what}, ${await letArrive(field, frozen)}`;
+    });
   },
 };
 
+/** The successor has not come to writing any pod's status: nothing but the epoch on the Node speaks against the old ones. */
+const lateBeforeSuccessor: Fault = {
+  name: "a leader's requests reach the API server after its successor's claim",
+  happen(field) {
+    const { play } = field;
+    return freezeAtWork(field, play.links.toApiServer, sendsALot, async (frozen) => {
+      const what = await frozen.taken();
+      const successor = play.leaderOf(frozen.zone) ?? '';
+      const child = play.stage.part(successor);
+      child.kill('SIGSTOP');
+      try {
+        await pause(field, AFTER_CLAIM_MS);
+        return `${what}, ${await letArrive(field, frozen)}`;
+      } finally {
+        child.kill('SIGCONT');
+      }
+    });
+  },
+};
+
+/** It hears nothing of its successor, and what it had sent is lost: its own clock alone keeps it from sending it again. */
+const wokenCutOff: Fault = {
+  name: 'SIGSTOP beyond the lease with requests lost, SIGCONT without the API server',
+  happen(field) {
+    const { play, dice } = field;
+    return freezeAtWork(field, play.links.toBackend, changesSomething, async ({ victim, proxy, taken }) => {
+      const what = await taken();
+      const forMs = dice.between(2_000, field.leaseMs);
+      const toApiServer = play.links.toApiServer(victim.name);
+      proxy.cut(true);
+      proxy.cut(false);
+      proxy.holdRequests(false);
+      toApiServer.cut(true);
+      try {
+        victim.child.kill('SIGCONT');
+        await pause(field, forMs);
+      } finally {
+        toApiServer.cut(false);
+      }
+      return `${what}, cut off for ${seconds(forMs)}`;
+    });
+  },
+};
+
+/** What a policy alone refuses, src/fence/README.md says. */
 export function lateRequests(fence: 'warn' | 'enforce'): readonly Fault[] {
-  return fence === 'enforce' ? [lateAtBackend, lateAtApiServer] : [lateAtBackend];
+  const always = [lateAtBackend, lateAtApiServer, wokenCutOff];
+  return fence === 'enforce' ? [...always, lateBeforeSuccessor] : always;
 }

@@ -45,31 +45,6 @@ const frozen: Fault = {
   },
 };
 
-/** It hears nothing of its successor: only its own clock can tell it that it is late. */
-const wokenCutOff: Fault = {
-  name: 'SIGSTOP beyond the lease, SIGCONT without the API server',
-  async happen(field) {
-    const { play, dice, flow } = field;
-    const victim = someLeader(field);
-    const { child } = victim;
-    const led = play.observer.zones().filter(({ leader }) => leader === victim.name);
-    const proxy = play.links.toApiServer(victim.name);
-    await flow.burst(dice.pick(led).zone);
-    const zones = watchZonesOf(field, victim);
-    child.kill('SIGSTOP');
-    const what = await zones.taken();
-    const forMs = dice.between(500, field.leaseMs);
-    proxy.cut(true);
-    child.kill('SIGCONT');
-    try {
-      await pause(field, forMs);
-    } finally {
-      proxy.cut(false);
-    }
-    return `${what}, cut off for ${seconds(forMs)}`;
-  },
-};
-
 const paused: Fault = {
   name: 'SIGSTOP within the lease, SIGCONT',
   async happen(field) {
@@ -131,7 +106,6 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   killed,
   containerRestarted,
   frozen,
-  wokenCutOff,
   paused,
   terminated,
   rolled,
