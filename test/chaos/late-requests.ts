@@ -83,19 +83,27 @@ const lateAtBackend: Fault = {
   },
 };
 
-/** Each status names the version of the pod that it was made from, and the successor has written all of them since. */
+/** Each status names the version of the pod that it was made from, and something has been written to all of them since. */
 const lateAtApiServer: Fault = {
   name: "a leader's requests reach the API server after its successor's",
   happen(field) {
-    const { play } = field;
-    return freezeAtWork(field, play.links.toApiServer, sendsALot, async (frozen) => {
-      const what = await frozen.taken();
-      const node = play.stage.zones.find(({ name }) => name === frozen.zone)?.nodeName;
-      await play.until(`the successor's statuses of all pods of ${frozen.zone}`, () =>
-        play.history
+    const { history, links, stage, until } = field.play;
+    return freezeAtWork(field, links.toApiServer, sendsALot, async (frozen) => {
+      const node = stage.zones.find(({ name }) => name === frozen.zone)?.nodeName;
+      await history.caughtUp();
+      const unwritten = new Map(
+        history
           .currentPods()
-          .filter(({ spec, metadata }) => spec?.nodeName === node && metadata?.deletionTimestamp === undefined)
-          .every(({ status }) => status?.phase === 'Running'),
+          .filter(({ spec, metadata, status }) => {
+            return (
+              spec?.nodeName === node && (metadata?.deletionTimestamp !== undefined || status?.phase !== 'Running')
+            );
+          })
+          .map(({ metadata }) => [metadata?.uid, metadata?.resourceVersion]),
+      );
+      const what = await frozen.taken();
+      await until(`the successor's statuses of all pods of ${frozen.zone}`, () =>
+        history.currentPods().every(({ metadata }) => unwritten.get(metadata?.uid) !== metadata?.resourceVersion),
       );
       return `${what}, ${await letArrive(field, frozen)}`;
     });
@@ -128,20 +136,21 @@ const wokenCutOff: Fault = {
   happen(field) {
     const { play, dice } = field;
     return freezeAtWork(field, play.links.toBackend, changesSomething, async ({ victim, proxy, taken }) => {
-      const what = await taken();
-      const forMs = dice.between(2_000, field.leaseMs);
       const toApiServer = play.links.toApiServer(victim.name);
-      proxy.cut(true);
-      proxy.cut(false);
-      proxy.holdRequests(false);
+      // Before there is anything to be heard: its kernel would keep it.
       toApiServer.cut(true);
       try {
+        const what = await taken();
+        const forMs = dice.between(2_000, field.leaseMs);
+        proxy.cut(true);
+        proxy.cut(false);
+        proxy.holdRequests(false);
         victim.child.kill('SIGCONT');
         await pause(field, forMs);
+        return `${what}, cut off for ${seconds(forMs)}`;
       } finally {
         toApiServer.cut(false);
       }
-      return `${what}, cut off for ${seconds(forMs)}`;
     });
   },
 };
