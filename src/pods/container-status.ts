@@ -5,6 +5,7 @@
  */
 import type { Container, ContainerState, ContainerStatus } from '../kube/types.ts';
 import type { ContainerObservation } from '../provider/contract.ts';
+import { isSidecar } from './phase.ts';
 import { wholeSeconds } from './timestamp.ts';
 
 /** Why no container can be started yet. */
@@ -14,36 +15,55 @@ export interface Waiting {
   readonly message?: string;
 }
 
+/** Which of the pod's lists a container is in. */
+export type ContainerKind = 'init' | 'main' | 'ephemeral';
+
 /** Statuses in the order of the containers' names, which is a kubelet's. */
 export function containerStatuses(
+  kind: ContainerKind,
   containers: readonly Container[],
   before: readonly ContainerStatus[],
   observations: readonly ContainerObservation[],
   waiting: Waiting,
 ): ContainerStatus[] {
+  // What is added to a pod that runs waits for nothing but its own image.
+  const reason = kind === 'ephemeral' ? { reason: 'ContainerCreating' } : waiting;
   return containers
     .map((container) => {
       const old = before.find((status) => status.name === container.name);
       const seen = observations.find((observation) => observation.name === container.name);
-      return seen === undefined ? unseen(container, old, waiting) : observed(container, old, seen);
+      return seen === undefined ? unseen(container, old, reason) : observed(kind, container, old, seen);
     })
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-function observed(container: Container, old: ContainerStatus | undefined, seen: ContainerObservation): ContainerStatus {
-  const running = seen.state.running !== undefined;
+function observed(
+  kind: ContainerKind,
+  container: Container,
+  old: ContainerStatus | undefined,
+  seen: ContainerObservation,
+): ContainerStatus {
+  const started = seen.state.running !== undefined && (seen.started ?? true);
   const containerID = seen.containerID ?? old?.containerID;
   return {
     name: container.name,
     state: normalised(seen.state),
     lastState: seen.lastState === undefined ? (old?.lastState ?? {}) : normalised(seen.lastState),
-    ready: running && (seen.ready ?? true),
+    ready: isReady(kind, container, seen, started),
     restartCount: Math.max(seen.restartCount, old?.restartCount ?? 0),
     image: seen.image ?? container.image ?? '',
     imageID: seen.imageID ?? old?.imageID ?? '',
     ...(containerID === undefined ? {} : { containerID }),
-    started: running,
+    // A kubelet does not say it of an ephemeral one.
+    ...(kind === 'ephemeral' ? {} : { started }),
   };
+}
+
+/** As `UpdatePodStatus` in pkg/kubelet/prober: an init container is ready once it has done its work. */
+function isReady(kind: ContainerKind, container: Container, seen: ContainerObservation, started: boolean): boolean {
+  if (kind === 'ephemeral') return false;
+  if (kind === 'init' && !isSidecar(container)) return seen.state.terminated?.exitCode === 0;
+  return started && (seen.ready ?? true);
 }
 
 /** With times as the API server keeps them. */

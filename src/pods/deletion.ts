@@ -25,7 +25,10 @@ export async function terminate(context: PodContext, tracked: TrackedPod, pod: P
     return;
   }
   if (!allEnded(tracked.backend.observation)) {
-    await stop(context, tracked, pod);
+    if ((await stopContainers(context, tracked, pod, graceLeft(context, tracked, pod))) === 'lost') {
+      await terminateAbsent(context, tracked, pod);
+      return;
+    }
     if (tracked.backend !== undefined && !allEnded(tracked.backend.observation)) return;
   }
   // The exit codes first: once the backend has forgotten the pod nobody else knows them.
@@ -42,23 +45,33 @@ export async function terminate(context: PodContext, tracked: TrackedPod, pod: P
   else await removeFromApi(context, tracked, published);
 }
 
-/** Asks for the stop once, and again without grace when the time is up. */
-async function stop(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
+/**
+ * Asks for the stop once, and again without grace when the time is up. `ended`: the backend has forgotten the pod
+ * already, and what it saw last is kept; `lost`: it has forgotten it, and nobody saw how its containers ended.
+ */
+export async function stopContainers(
+  context: PodContext,
+  tracked: TrackedPod,
+  pod: Pod,
+  givenSeconds: number,
+): Promise<'stopping' | 'ended' | 'lost'> {
   const now = context.clock.monotonic();
   const { uid } = tracked.ref;
-  let graceSeconds = graceLeft(context, tracked, pod);
+  let graceSeconds = givenSeconds;
   if (tracked.killBy !== undefined) {
     const until = tracked.killBy + KILL_SLACK_MS - now;
     // A second, shorter deletion brings the time forward; nothing puts it off.
     const sooner = now + graceSeconds * 1000 < tracked.killBy - 1000;
     if (until > 0 && !sooner) {
       context.queue.addAfter(uid, until);
-      return;
+      return 'stopping';
     }
     if (!sooner) graceSeconds = 0;
   } else if (tracked.backend?.deleting !== true) {
-    const names = (pod.spec?.containers ?? []).map(({ name }) => name).join(', ');
-    context.events.record(eventSubject(pod), 'Normal', 'Killing', `Stopping ${names}`);
+    for (const { name, state } of tracked.backend?.observation.containers ?? []) {
+      if (state.running === undefined) continue;
+      context.events.record(eventSubject(pod), 'Normal', 'Killing', `Stopping container ${name}`);
+    }
   }
   const begun = context.tick();
   const result = await context.mutations.delete(tracked.ref, {
@@ -69,18 +82,18 @@ async function stop(context: PodContext, tracked: TrackedPod, pod: Pod): Promise
   if (result.state === 'stopping') {
     if (tracked.observedAt < begun) observe(tracked, result.pod, context.tick());
     context.queue.addAfter(uid, graceSeconds > 0 ? graceSeconds * 1000 + KILL_SLACK_MS : RECHECK_MS);
-    return;
+    return 'stopping';
   }
   // Gone at the first asking: its last state is all there is. What was still running then ended in a way nobody saw.
   const { backend } = tracked;
   const last: PodObservation | undefined = result.last ?? backend?.observation;
-  if (backend !== undefined && last !== undefined && allEnded(last))
+  if (backend !== undefined && last !== undefined && allEnded(last)) {
     tracked.backend = { ...backend, observation: last };
-  else {
-    tracked.backend = undefined;
-    tracked.attempted = false;
-    await terminateAbsent(context, tracked, pod);
+    return 'ended';
   }
+  tracked.backend = undefined;
+  tracked.attempted = false;
+  return 'lost';
 }
 
 /**

@@ -41,7 +41,8 @@ class Missing extends Error {
 
 export async function resolveEnvironment(pod: Pod, read: ReadReference): Promise<Environment> {
   const env: Record<string, EnvVars> = {};
-  for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  for (const container of [...initContainers, ...containers, ...ephemeralContainers]) {
     try {
       env[container.name] = await containerEnvironment(pod, container, read);
     } catch (error) {
@@ -132,8 +133,14 @@ export function withExpandedCommands(pod: Pod, env: Readonly<Record<string, EnvV
   };
   const containers = pod.spec.containers.map(expand);
   const init = pod.spec.initContainers?.map(expand);
+  const ephemeral = pod.spec.ephemeralContainers?.map(expand);
   return {
     ...pod,
-    spec: { ...pod.spec, containers, ...(init === undefined ? {} : { initContainers: init }) },
+    spec: {
+      ...pod.spec,
+      containers,
+      ...(init === undefined ? {} : { initContainers: init }),
+      ...(ephemeral === undefined ? {} : { ephemeralContainers: ephemeral }),
+    },
   };
 }

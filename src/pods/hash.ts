@@ -23,7 +23,6 @@ const PARTS: readonly {
     path: 'containers[*].resources',
     of: (spec) => spec.containers.map(({ name, resources }) => [name, resources?.requests, resources?.limits]),
   },
-  { tag: 'd', path: 'activeDeadlineSeconds', of: (spec) => spec.activeDeadlineSeconds },
   { tag: 'e', path: 'ephemeralContainers', of: (spec) => spec.ephemeralContainers?.map(({ name }) => name) },
 ];
 

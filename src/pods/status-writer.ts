@@ -16,7 +16,7 @@ import { podStatus, type StatusInput, statusPatch } from './status.ts';
 import { isNewer, type TrackedPod } from './tracked-pod.ts';
 
 /** What is known beside the pod itself; the rest of the input follows from it. */
-type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost' | 'rejected'>;
+type Report = Pick<StatusInput, 'observation' | 'waiting' | 'ending' | 'lost' | 'failed' | 'rejected'>;
 
 /** Reads and patches before the queue's back-off takes over. */
 const TRIES = 4;
@@ -195,6 +195,16 @@ function tellOf(context: PodContext, tracked: TrackedPod, before: Pod, status: P
   for (const { name, state } of status.containerStatuses ?? []) {
     const known = old.find((candidate) => candidate.name === name)?.state?.waiting?.reason;
     if (state?.waiting?.reason !== 'CrashLoopBackOff' || known === 'CrashLoopBackOff') continue;
-    events.record(eventSubject(before), 'Warning', 'BackOff', `Back-off restarting failed container ${name}`);
+    events.record(
+      eventSubject(before),
+      'Warning',
+      'BackOff',
+      `Back-off restarting failed container ${name} in pod ${podName(before)}`,
+    );
   }
+}
+
+/** As a kubelet names a pod in its texts. */
+function podName({ metadata }: Pod): string {
+  return `${metadata?.name ?? ''}_${metadata?.namespace ?? ''}(${metadata?.uid ?? ''})`;
 }

@@ -4,10 +4,10 @@
  * Guarantees: a terminal phase never changes; restart counts never fall; conditions and fields that others own are kept;
  * the same input gives the same status, so that nothing is written when nothing has changed. Pure.
  */
-import type { ContainerStatus, Pod, PodStatus } from '../kube/types.ts';
+import type { Container, ContainerStatus, Pod, PodStatus } from '../kube/types.ts';
 import type { PodObservation } from '../provider/contract.ts';
 import { podConditions } from './conditions.ts';
-import { containerStatuses, lost, type Waiting } from './container-status.ts';
+import { type ContainerKind, containerStatuses, lost, type Waiting } from './container-status.ts';
 import { sameValue } from './equality.ts';
 import { isTerminalPhase, type PodPhase, podPhase } from './phase.ts';
 import { timestamp, wholeSeconds } from './timestamp.ts';
@@ -23,6 +23,8 @@ export interface StatusInput {
   readonly ending?: boolean;
   /** The backend had the pod and has lost it for good. */
   readonly lost?: { readonly reason: string; readonly message: string };
+  /** The pod has failed as a whole; its containers are as they are observed. */
+  readonly failed?: { readonly reason: string; readonly message: string };
   /** The node does not take the pod: it has failed before anything was started. */
   readonly rejected?: { readonly reason: string; readonly message: string };
   /** The node says that it is not Ready; so is the pod, whatever its containers do. */
@@ -41,16 +43,18 @@ export function podStatus(input: StatusInput): PodStatus {
     reason: (pod.spec?.initContainers?.length ?? 0) > 0 ? 'PodInitializing' : 'ContainerCreating',
   };
   const statusesOf = (
-    containers: NonNullable<Pod['spec']>['containers'],
-    old: readonly ContainerStatus[] | undefined,
+    kind: ContainerKind,
+    containers: readonly Container[] = [],
+    old: readonly ContainerStatus[] = [],
   ): ContainerStatus[] => {
     // A kubelet says nothing of the containers of a pod that it did not take.
-    if (input.rejected !== undefined) return [...(old ?? [])];
-    const statuses = containerStatuses(containers, old ?? [], observation?.containers ?? [], waiting);
+    if (input.rejected !== undefined) return [...old];
+    const statuses = containerStatuses(kind, containers, old, observation?.containers ?? [], waiting);
     return input.lost === undefined ? statuses : lost(statuses);
   };
-  const init = statusesOf(pod.spec?.initContainers ?? [], before.initContainerStatuses);
-  const containers = statusesOf(pod.spec?.containers ?? [], before.containerStatuses);
+  const init = statusesOf('init', pod.spec?.initContainers, before.initContainerStatuses);
+  const containers = statusesOf('main', pod.spec?.containers, before.containerStatuses);
+  const ephemeral = statusesOf('ephemeral', pod.spec?.ephemeralContainers, before.ephemeralContainerStatuses);
   const all = [...init, ...containers];
 
   const { phase, reason, message } = phaseOf(input, before, all);
@@ -76,6 +80,7 @@ export function podStatus(input: StatusInput): PodStatus {
     }),
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
     ...(containers.length === 0 ? {} : { containerStatuses: containers }),
+    ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
     ...(podIPs === undefined ? {} : { podIP: podIPs[0] ?? '', podIPs: podIPs.map((ip) => ({ ip })) }),
     ...(hostIP === undefined ? {} : { hostIP, hostIPs: hostIPsOf(hostIP, before) }),
     startTime: before.startTime ?? wholeSeconds(observation?.startTime) ?? now,
@@ -91,7 +96,7 @@ function phaseOf(
   if (isTerminalPhase(before.phase)) {
     return { phase: before.phase, reason: before.reason, message: before.message };
   }
-  const ended = input.rejected ?? input.lost;
+  const ended = input.rejected ?? input.lost ?? input.failed;
   if (ended !== undefined) return { phase: 'Failed', ...ended };
   const { observation } = input;
   const phase = observation?.phase ?? podPhase(input.pod.spec, statuses, input.ending ?? false);

@@ -35,9 +35,10 @@ export function describeUnsupported(problems: readonly Unsupported[]): string {
 function* ownUnsupported(pod: Pod, capabilities: Capabilities): Generator<Unsupported> {
   const { spec } = pod;
   if (spec === undefined) return;
-  if (spec.activeDeadlineSeconds !== undefined) yield { path: 'spec.activeDeadlineSeconds', reason: NOT_YET };
   if ((spec.resourceClaims?.length ?? 0) > 0) yield { path: 'spec.resourceClaims', reason: NOT_YET };
-  if ((spec.ephemeralContainers?.length ?? 0) > 0) yield { path: 'spec.ephemeralContainers', reason: NOT_YET };
+  if ((spec.ephemeralContainers?.length ?? 0) > 0 && !capabilities.update.includes('ephemeralContainers')) {
+    yield { path: 'spec.ephemeralContainers', reason: 'not offered by this backend' };
+  }
   if (capabilities.restarts === 'none' && spec.restartPolicy !== 'Never') {
     yield { path: 'spec.restartPolicy', reason: 'this backend does not restart containers; only Never is possible' };
   }

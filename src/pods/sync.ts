@@ -5,7 +5,9 @@
 import type { Pod } from '../kube/types.ts';
 import { apiPod, eventSubject, type PodContext } from './context.ts';
 import { createPod, updatePod } from './creation.ts';
+import { deadlineLeft, failAtDeadline } from './deadline.ts';
 import { removeVanished, terminate } from './deletion.ts';
+import { tellHappenings } from './happenings.ts';
 import { podHash } from './hash.ts';
 import { LOST } from './lost.ts';
 import { isTerminalPhase } from './phase.ts';
@@ -23,9 +25,13 @@ export async function syncPod(context: PodContext, tracked: TrackedPod): Promise
   const pod = apiPod(context, tracked);
   if (pod === undefined) return await removeVanished(context, tracked);
   if (tracked.done) return;
+  tellHappenings(context, tracked, pod);
   if (pod.metadata?.deletionTimestamp !== undefined) return await terminate(context, tracked, pod);
   // What has ended stays as it is, here and on the backend (its logs are there), until its deletion.
   if (isTerminalPhase(pod.status?.phase)) return;
+  const left = deadlineLeft(context, tracked, pod);
+  if (left !== undefined && left <= 0) return await failAtDeadline(context, tracked, pod);
+  if (left !== undefined) context.queue.addAfter(tracked.ref.uid, left);
   if (tracked.backend === undefined) return await begin(context, tracked, pod);
 
   const hash = podHash(pod);

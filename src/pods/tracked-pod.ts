@@ -29,6 +29,10 @@ export interface TrackedPod {
   fresh: Pod | undefined;
   /** Monotonic time by which its containers must have ended, once this leader asked for it. */
   killBy: number | undefined;
+  /** Monotonic time from which `activeDeadlineSeconds` counts, for a pod that has it. */
+  beganAt: number | undefined;
+  /** Number of the last happening on the backend that people were told of. */
+  heard: number | undefined;
   /** Monotonic time at which its deletion was seen to be asked for; undefined when it was so before. */
   deletionSeen: number | undefined;
   /** Its end is noted in the shared pod state. */
@@ -70,6 +74,8 @@ export function trackedPod(ref: PodRef, firstSeen: number): TrackedPod {
     problem: undefined,
     fresh: undefined,
     killBy: undefined,
+    beganAt: undefined,
+    heard: undefined,
     deletionSeen: undefined,
     buried: false,
     refusedHash: undefined,

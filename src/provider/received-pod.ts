@@ -99,8 +99,9 @@ function brokenState(value: unknown): string | undefined {
 }
 
 function cleanObservation(observation: PodObservation): PodObservation {
-  const { startTime, phase } = observation;
+  const { startTime, phase, events } = observation;
   let clean = observation;
+  if (events !== undefined && !(Array.isArray(events) && events.every(isHappening))) clean = omit(clean, 'events');
   if (startTime !== undefined && !isTime(startTime)) clean = omit(clean, 'startTime');
   if (phase !== undefined && phase !== 'Failed' && phase !== 'Succeeded') clean = omit(clean, 'phase');
   if (observation.containers.some((container) => cleanContainer(container) !== container)) {
@@ -110,6 +111,13 @@ function cleanObservation(observation: PodObservation): PodObservation {
     };
   }
   return clean;
+}
+
+function isHappening(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { number, type, reason, message } = value;
+  if (!Number.isSafeInteger(number) || (type !== 'Normal' && type !== 'Warning')) return false;
+  return typeof reason === 'string' && /^[A-Z]\w{0,63}$/.test(reason) && typeof message === 'string';
 }
 
 function cleanContainer(container: ContainerObservation): ContainerObservation {

@@ -241,13 +241,13 @@ describe('what others do to a pod', () => {
     api.put({
       ...pod,
       metadata: { ...pod.metadata, generation: 2 },
-      spec: { ...pod.spec!, activeDeadlineSeconds: 60 },
+      spec: { ...pod.spec!, ephemeralContainers: [{ name: 'debug', image: 'busybox' }] },
     });
     await clock.advance(120_000);
     expect(calls).toHaveLength(1);
     const told = events.filter(({ type }) => type === 'Warning');
     expect(told).toHaveLength(1);
-    expect(told[0]?.message).toContain('spec.activeDeadlineSeconds');
+    expect(told[0]?.message).toContain('spec.ephemeralContainers');
     expect(api.pod('a')?.status?.phase).toBe('Running');
     await leader.kill();
   });

@@ -126,6 +126,58 @@ describe('status', () => {
     expect(statusPatch(status, after, { ending: false })).toBeDefined();
   });
 
+  test('an init container is ready once it has ended well, and the pod is then Initialized', () => {
+    const pod = testPod('a', {
+      initContainers: [{ name: 'i', image: 'x' }],
+      containers: [{ name: 'c0', image: 'x' }],
+    });
+    const init = (state: ContainerState): PodObservation => ({
+      ...seen(WAITING),
+      containers: [{ name: 'i', state, restartCount: 0 }, ...seen(WAITING).containers],
+    });
+    const done = podStatus({ pod, observation: init(ended(0)), now: NOW });
+    expect(done.initContainerStatuses).toMatchObject([{ name: 'i', ready: true, started: false }]);
+    expect(done.conditions?.find(({ type }) => type === 'Initialized')).toMatchObject({ status: 'True' });
+    const runs = podStatus({ pod, observation: init(RUNNING), now: NOW });
+    expect(runs.initContainerStatuses).toMatchObject([{ ready: false, started: true }]);
+    expect(runs.conditions?.find(({ type }) => type === 'Initialized')).toMatchObject({ status: 'False' });
+  });
+
+  test('a container that has not started is not ready, whatever else is said', () => {
+    const container = { name: 'c0', state: RUNNING, restartCount: 0, started: false, ready: true };
+    const status = podStatus({
+      pod: podOf(1, 'Always'),
+      observation: { ...seen(RUNNING), containers: [container] },
+      now: NOW,
+    });
+    expect(status.containerStatuses).toMatchObject([{ started: false, ready: false }]);
+    expect(status.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'ContainersNotReady',
+      message: 'containers with unready status: [c0]',
+    });
+  });
+
+  test('ephemeral containers have statuses of their own and no part in the phase', () => {
+    const pod = testPod('a', {
+      containers: [{ name: 'c0', image: 'x' }],
+      ephemeralContainers: [{ name: 'debug', image: 'x' }],
+    });
+    const waiting = podStatus({ pod, observation: seen(RUNNING), now: NOW });
+    expect(waiting).toMatchObject({
+      phase: 'Running',
+      ephemeralContainerStatuses: [{ name: 'debug', state: { waiting: { reason: 'ContainerCreating' } } }],
+    });
+    const observation = {
+      ...seen(RUNNING),
+      containers: [...seen(RUNNING).containers, { name: 'debug', state: ended(1), restartCount: 0 }],
+    };
+    expect(podStatus({ pod, observation, now: NOW })).toMatchObject({
+      phase: 'Running',
+      ephemeralContainerStatuses: [{ name: 'debug', ready: false, state: { terminated: { exitCode: 1 } } }],
+    });
+  });
+
   test('init containers hold the pod in Pending until they are through', () => {
     const pod = testPod('a', {
       initContainers: [{ name: 'init', image: 'x' }],
@@ -170,8 +222,8 @@ describe('what is told apart', () => {
     expect(podHash(relabelled)).toBe(podHash(pod));
     const other = podOf(1, 'Always');
     other.spec!.containers[0]!.image = 'y';
-    other.spec!.activeDeadlineSeconds = 5;
-    expect(changedFields(podHash(pod), podHash(other))).toEqual(['containers[*].image', 'activeDeadlineSeconds']);
+    other.spec!.ephemeralContainers = [{ name: 'debug', image: 'x' }];
+    expect(changedFields(podHash(pod), podHash(other))).toEqual(['containers[*].image', 'ephemeralContainers']);
     expect(changedFields('somebody else', podHash(pod))).toContain('containers[*].image');
   });
 });
@@ -208,7 +260,7 @@ describe('what is refused', () => {
   test('each field that nobody would honour is named', () => {
     expect(
       paths({
-        activeDeadlineSeconds: 5,
+        ephemeralContainers: [{ name: 'debug', image: 'x' }],
         initContainers: [{ name: 'i', image: 'x' }],
         volumes: [
           { name: 'v', configMap: { name: 'c' } },
@@ -228,7 +280,7 @@ describe('what is refused', () => {
         ],
       }),
     ).toEqual([
-      'spec.activeDeadlineSeconds',
+      'spec.ephemeralContainers',
       'spec.initContainers',
       'spec.volumes[0].configMap',
       'spec.volumes[1].persistentVolumeClaim',

@@ -279,6 +279,20 @@ describe('guarded reads', () => {
     });
   });
 
+  it('drop what is said to have happened and is no Event', async () => {
+    const odd = backendPod('a');
+    const good = { number: 1, type: 'Warning', reason: 'Unhealthy', message: 'no' } as const;
+    let events: unknown = [good];
+    const { guard } = setUp(() => ({
+      get: async () => ({ ...odd, observation: { ...odd.observation, events: events as never } }),
+    }));
+    expect((await guard.get(OWNER, odd.ref, NEVER))?.observation.events).toEqual([good]);
+    for (const bad of ['x', [{}], [good, { ...good, number: 'x' }], [{ ...good, reason: 'no such reason' }]]) {
+      events = bad;
+      expect((await guard.get(OWNER, odd.ref, NEVER))?.observation).not.toHaveProperty('events');
+    }
+  });
+
   it('are Unavailable, never absent, when the backend does not answer', async () => {
     const { guard, clock } = setUp(() => ({ get: () => new Promise<never>(() => undefined) }));
     const call = guard.get(OWNER, pod('a').ref, NEVER).catch((error: ZoneletError) => error.code);
