@@ -22,6 +22,10 @@ interface FakeBackend extends AsyncDisposable {
 async function fakeBackend(answer: (response: ServerResponse, request: IncomingMessage) => void): Promise<FakeBackend> {
   const requests: IncomingMessage[] = [];
   const server = createServer((request, response) => {
+    // It is asked for this before the first mutation, and has no such page.
+    if (request.url?.endsWith('/v2/capabilities') === true) {
+      return json(response, 404, { error: { code: 'Unsupported', message: 'no such page' } });
+    }
     requests.push(request);
     request.resume().on('end', () => answer(response, request));
   });
@@ -162,8 +166,9 @@ describe('what is sent', () => {
     await using backend = await fakeBackend((response) => json(response, 200, { state: 'gone' }));
     await using provider = connectTo({ url: `${backend.url}/zones/a` });
     const asked = operation({ owner: 'ü/demo', epoch: 12, holder: 'replica 0', attempt: 2, timeoutMs: 5000 });
+    await provider.claim?.(asked);
     await provider.delete(podOf('one').ref, { gracePeriodSeconds: 1.2 }, asked);
-    const { method, url, headers } = backend.requests[0] as IncomingMessage;
+    const { method, url, headers } = backend.requests[1] as IncomingMessage;
     expect(`${method} ${url}`).toBe('DELETE /zones/a/v2/pods/one?gracePeriodSeconds=2');
     expect(headers).toMatchObject({
       'zonelet-owner': '%C3%BC/demo',

@@ -1,22 +1,22 @@
 /** One request to the backend: its deadline, and what its outcome means by status and code, never by text. */
+import type { Socket } from 'node:net';
 import { type Dispatcher, request as send } from 'undici';
 import { type Clock, deadline, sleep } from '../../src/clock.ts';
-import { type ErrorCode, messageOf, ZoneletError } from '../../src/errors.ts';
+import { messageOf, ZoneletError } from '../../src/errors.ts';
 import type { Fence } from '../../src/provider/contract.ts';
-import { Fenced } from '../../src/provider/fenced.ts';
 import type { Connection } from './connection.ts';
 import {
   ATTEMPT_HEADER,
   DEADLINE_HEADER,
   EPOCH_HEADER,
-  type ErrorAnswer,
   HOLDER_HEADER,
   headerValue,
   JSON_TYPE,
   OWNER_HEADER,
-  STATUS_OF,
   ZONE_HEADER,
 } from './protocol.ts';
+import { type Effect, refusal } from './refusal.ts';
+import { upgrade } from './upgrade.ts';
 
 export interface Call {
   readonly method: 'GET' | 'PUT' | 'DELETE';
@@ -26,8 +26,7 @@ export interface Call {
   readonly body?: object;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  /** What an answer that did not come means: a `write` may have been carried out, a `read` just failed. */
-  readonly effect: 'read' | 'write';
+  readonly effect: Effect;
 }
 
 export interface Client {
@@ -35,6 +34,8 @@ export interface Client {
   call<T>(call: Call): Promise<T>;
   /** The bytes of an answer without end. The deadline covers its beginning. */
   stream(call: Call): Promise<AsyncIterable<Uint8Array>>;
+  /** A connection of its own for frames both ways. The deadline covers its opening; the signal ends it. */
+  upgrade(call: Call): Promise<Socket>;
 }
 
 /** Errors of a connection that never came to be: nothing was sent. */
@@ -60,9 +61,6 @@ const NOT_SENT = new Set([
 const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 const READ_TRIES = 3;
 const READ_PAUSE_MS = 10;
-
-/** So much of an error's body is read, in characters. */
-const LONGEST_MESSAGE = 2000;
 
 export function createClient(url: string, connection: Connection, clock: Clock): Client {
   const base = url.replace(/\/+$/, '');
@@ -114,7 +112,7 @@ export function createClient(url: string, connection: Connection, clock: Clock):
         throw notAnswered(call, error);
       }
       if (response.statusCode === 401) connection.refused();
-      if (response.statusCode >= 300) throw refusal(call, response, text);
+      if (response.statusCode >= 300) throw refused(call, response, text);
       try {
         return JSON.parse(text) as T;
       } catch (error) {
@@ -131,7 +129,7 @@ export function createClient(url: string, connection: Connection, clock: Clock):
         response = await openAgain(call, limit.signal);
         if (response.statusCode >= 300) {
           if (response.statusCode === 401) connection.refused();
-          throw refusal(call, response, await response.body.text());
+          throw refused(call, response, await response.body.text());
         }
       } catch (error) {
         limit[Symbol.dispose]();
@@ -139,6 +137,24 @@ export function createClient(url: string, connection: Connection, clock: Clock):
       }
       limit[Symbol.dispose]();
       return bytesOf(response, call);
+    },
+
+    async upgrade(call) {
+      using limit = deadline(clock, call.timeoutMs, call.signal);
+      const { headers, tls } = await connection.use();
+      const timeout = { [DEADLINE_HEADER]: String(Math.max(0, Math.round(call.timeoutMs))) };
+      try {
+        const opened = await upgrade(`${base}${call.path}`, {
+          headers: { ...call.headers, ...headers, ...timeout },
+          tls,
+          signal: limit.signal,
+        });
+        if (opened.kind === 'open') return opened.socket;
+        if (opened.refusal.statusCode === 401) connection.refused();
+        throw refusal(`${call.method} ${call.path}`, call.effect, opened.refusal);
+      } catch (error) {
+        throw notAnswered(call, error);
+      }
     },
   };
 }
@@ -199,54 +215,11 @@ function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-function refusal(call: Call, response: Dispatcher.ResponseData, text: string): ZoneletError {
-  const { statusCode, headers } = response;
-  const said = errorOf(text);
-  const what = said?.message ?? `the backend answered ${statusCode} to ${call.method} ${call.path.split('?')[0]}`;
-  const code = said === undefined ? codeOfStatus(statusCode, call.effect) : said.code;
-  const seconds = Number(headers['retry-after']);
-  const retryAfterMs = said?.retryAfterMs ?? (Number.isFinite(seconds) ? seconds * 1000 : undefined);
-  const options = retryAfterMs === undefined ? {} : { retryAfterMs };
-  if (code === 'Fenced' && said?.current !== undefined) return new Fenced(what, said.current);
-  // Not the caller's own doing, whatever the backend calls it.
-  if (code === 'Aborted') return new ZoneletError('Unavailable', what, options);
-  if (code === 'Internal' && call.effect === 'write') return new ZoneletError('Ambiguous', what, options);
-  return new ZoneletError(code, what, options);
-}
-
-function errorOf(text: string): ErrorAnswer['error'] | undefined {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const error = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined;
-  if (typeof error !== 'object' || error === null) return undefined;
-  const { code, message, retryAfterMs, current } = error as Readonly<Record<string, unknown>>;
-  if (typeof code !== 'string' || !Object.hasOwn(STATUS_OF, code)) return undefined;
-  return {
-    code: code as ErrorCode,
-    message: typeof message === 'string' ? message.slice(0, LONGEST_MESSAGE) : code,
-    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? { retryAfterMs } : {}),
-    ...(isFence(current) ? { current: { epoch: current.epoch, holder: current.holder } } : {}),
-  };
-}
-
-function isFence(value: unknown): value is NonNullable<ErrorAnswer['error']['current']> {
-  if (typeof value !== 'object' || value === null) return false;
-  const { epoch, holder } = value as Readonly<Record<string, unknown>>;
-  return Number.isSafeInteger(epoch) && typeof holder === 'string';
-}
-
-/**
- * What a status means that comes without a code, from something between us and the backend. It never says that a pod
- * is absent, or that a term is over: only the backend itself knows that.
- */
-function codeOfStatus(status: number, effect: Call['effect']): ErrorCode {
-  if (status === 400 || status === 413 || status === 415) return 'InvalidInput';
-  if (status === 401) return 'Unauthorized';
-  if (status === 403) return 'Forbidden';
-  if (status === 429) return 'Throttled';
-  return status >= 500 && effect === 'write' ? 'Ambiguous' : 'Unavailable';
+function refused(call: Call, { statusCode, headers }: Dispatcher.ResponseData, text: string): ZoneletError {
+  const retryAfter = headers['retry-after'];
+  return refusal(`${call.method} ${call.path}`, call.effect, {
+    statusCode,
+    retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+    text,
+  });
 }

@@ -4,7 +4,7 @@ import { env } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OWNER } from '../../src/provider/conformance/stage.ts';
 import { type PodWish, providerConformance } from '../../src/provider/conformance/suite.ts';
-import type { Provider } from '../../src/provider/contract.ts';
+import type { Operation, Provider, ResolvedPod } from '../../src/provider/contract.ts';
 import { startWebConformance } from '../../test/support/web-conformance.ts';
 import { podKey } from './server/pod-record.ts';
 
@@ -57,9 +57,8 @@ providerConformance('web, on processes', {
 
 /** A process is running before its shell has come to the trap: a pod that is to ignore its stop is given the time. */
 function untilItIgnores(provider: Provider): Provider {
-  return {
-    ...provider,
-    async create(pod, operation) {
+  return Object.assign(Object.create(provider) as Provider, {
+    async create(pod: ResolvedPod, operation: Operation) {
       const result = await provider.create(pod, operation);
       if (pod.pod.metadata?.annotations?.['suite/wish'] !== 'ignore-stop') return result;
       const options = { follow: false, previous: false, timestamps: false };
@@ -71,7 +70,7 @@ function untilItIgnores(provider: Provider): Provider {
       });
       return result;
     },
-  };
+  });
 }
 
 async function eventually(check: () => Promise<boolean>): Promise<void> {

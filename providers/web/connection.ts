@@ -10,7 +10,12 @@ import type { WebOptions } from './options.ts';
 
 export interface Connection extends AsyncDisposable {
   /** Throws `Unavailable` when a file cannot be read. */
-  use(): Promise<{ readonly agent: Agent; readonly headers: Readonly<Record<string, string>> }>;
+  use(): Promise<{
+    readonly agent: Agent;
+    readonly headers: Readonly<Record<string, string>>;
+    /** For connections beside the agent's. */
+    readonly tls: TlsFiles;
+  }>;
   /** What was shown was refused: read the files again before the next request. */
   refused(): void;
 }
@@ -21,6 +26,12 @@ const REREAD_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5000;
 /** Idle connections are closed by us before the backend may, so that none dies under a mutation. */
 const IDLE_MS = 60_000;
+
+export interface TlsFiles {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
 
 interface Files {
   readonly token: string | undefined;
@@ -49,8 +60,7 @@ export function createConnection(options: WebOptions, clock: Clock): Connection 
         keepAliveMaxTimeout: IDLE_MS,
         connect: {
           timeout: CONNECT_TIMEOUT_MS,
-          ...(ca === undefined ? {} : { ca }),
-          ...(cert === undefined || key === undefined ? {} : { cert, key }),
+          ...tlsOf(next),
         },
         // Streams are held to the heartbeat, calls to their deadline.
         bodyTimeout: 0,
@@ -72,7 +82,8 @@ export function createConnection(options: WebOptions, clock: Clock): Connection 
       }
       if (agent === undefined || closed) throw new ZoneletError('Unavailable', 'the provider is closed');
       const token = files?.token;
-      return { agent, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } };
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return { agent, headers, tls: files === undefined ? {} : tlsOf(files) };
     },
     refused() {
       readAt = Number.NEGATIVE_INFINITY;
@@ -82,6 +93,10 @@ export function createConnection(options: WebOptions, clock: Clock): Connection 
       await agent?.destroy();
     },
   };
+}
+
+function tlsOf({ ca, cert, key }: Files): TlsFiles {
+  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined || key === undefined ? {} : { cert, key }) };
 }
 
 async function readText(file: string | undefined): Promise<string | undefined> {

@@ -9,6 +9,7 @@ import type {
   CreateOutcome,
   Fence,
   PodObservation,
+  PodStats,
   Unsupported,
   WatchEvent,
   ZoneReport,
@@ -31,6 +32,9 @@ export const LINES_TYPE = 'application/x-ndjson';
 
 /** A stream is never silent for longer than this, in milliseconds: a heartbeat or a report comes in between. */
 export const HEARTBEAT_INTERVAL_MS = 5000;
+
+/** Name in `Upgrade` of a connection that carries frames, see `frames.ts`. */
+export const STREAM_PROTOCOL = 'zonelet-stream';
 
 /** Answer to a create: 201 `created`, 200 `adopted`. */
 export interface CreateAnswer {
@@ -68,6 +72,14 @@ export interface CapabilitiesAnswer {
   readonly runtime: string;
   readonly capabilities: Capabilities;
 }
+
+/** Answer to `GET /v2/stats`, 200. */
+export interface StatsAnswer {
+  readonly pods: readonly PodStats[];
+}
+
+/** Payload of the last frame of a stream. `exitCode` after an exec. */
+export type StreamEnd = { readonly exitCode?: number } | ErrorAnswer;
 
 /** One line of `GET /v2/watch`. */
 export type WatchLine = WatchEvent | { readonly type: 'heartbeat' };

@@ -5,7 +5,8 @@
 import type { Pod } from '../../src/kube/types.ts';
 import type { Capabilities, Unsupported } from '../../src/provider/contract.ts';
 
-export const CAPABILITIES: Capabilities = {
+/** What the protocol demands of every backend, and so what one offers that says nothing of itself. */
+export const BASE_CAPABILITIES: Capabilities = {
   fence: 'epoch',
   restarts: 'backend',
   logs: true,
@@ -16,10 +17,13 @@ export const CAPABILITIES: Capabilities = {
   initContainers: true,
   probes: false,
   lifecycleHooks: false,
-  // Needs nothing but the backend itself. The content of others is not part of the protocol.
+  // Needs nothing but the backend itself.
   volumes: ['emptyDir'],
   update: ['containers[*].image', 'initContainers[*].image'],
 };
+
+/** Volumes whose content Kubernetes gives: it is sent with the pod. */
+export const CONTENT_VOLUMES: readonly string[] = ['configMap', 'secret', 'projected', 'downwardAPI'];
 
 /** ServiceAccount admission adds it to every ordinary pod; no pod asked for it. */
 const TOKEN_VOLUME = /^kube-api-access-[a-z0-9]{5}$/;
@@ -28,7 +32,7 @@ export function isTokenVolume(name: string): boolean {
   return TOKEN_VOLUME.test(name);
 }
 
-export function unsupportedFields({ spec }: Pod): readonly Unsupported[] {
+export function unsupportedFields({ spec }: Pod, capabilities: Capabilities): readonly Unsupported[] {
   if (spec === undefined) return [{ path: 'spec', reason: 'missing' }];
   const found: Unsupported[] = [];
   for (const field of ['ephemeralContainers', 'resourceClaims'] as const) {
@@ -39,20 +43,20 @@ export function unsupportedFields({ spec }: Pod): readonly Unsupported[] {
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [i, container] of (spec[list] ?? []).entries()) {
       for (const field of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
-        if (container[field] !== undefined) {
-          found.push({ path: `spec.${list}[${i}].${field}`, reason: 'the protocol has no probes' });
+        if (container[field] !== undefined && !capabilities.probes) {
+          found.push({ path: `spec.${list}[${i}].${field}`, reason: 'this backend runs no probes' });
         }
       }
-      if (container.lifecycle !== undefined) {
-        found.push({ path: `spec.${list}[${i}].lifecycle`, reason: 'the protocol has no hooks' });
+      if (container.lifecycle !== undefined && !capabilities.lifecycleHooks) {
+        found.push({ path: `spec.${list}[${i}].lifecycle`, reason: 'this backend runs no hooks' });
       }
     }
   }
   for (const [i, volume] of (spec.volumes ?? []).entries()) {
     const kind = Object.entries(volume).find(([key, value]) => key !== 'name' && value !== undefined)?.[0];
-    if (kind === undefined || CAPABILITIES.volumes.includes(kind)) continue;
+    if (kind === undefined || capabilities.volumes.includes(kind)) continue;
     if (kind === 'projected' && isTokenVolume(volume.name)) continue;
-    found.push({ path: `spec.volumes[${i}].${kind}`, reason: 'the protocol carries no content of volumes' });
+    found.push({ path: `spec.volumes[${i}].${kind}`, reason: 'this backend has no such volumes' });
   }
   return found;
 }

@@ -20,7 +20,7 @@ export const backend = defineCommand({
 
 Runtime "simulated" runs nothing: it keeps the state of pods and gives each an address of 198.18.0.0/15.
 
-Runtime "process" runs each container's command as a process of this machine, WITHOUT ISOLATION: no image, no file system of its own, no limits, all rights of the user that the backend runs as. Use it only for pods that you trust. Containers survive the backend's own death, and it finds their exit codes when it is back. A container without a command, or with a volume mount other than the automatic ServiceAccount token (which is not delivered yet), is refused.
+Runtime "process" runs each container's command as a process of this machine, WITHOUT ISOLATION: no image, no file system of its own, no limits, all rights of the user that the backend runs as. Use it only for pods that you trust. Containers survive the backend's own death, and it finds their exit codes when it is back. A container without a command is refused; one with volume mounts gets a mount namespace of its own, and is refused where this machine does not let the backend make one.
 
 Without --token-file and --client-ca only this machine may call: it listens on loopback addresses only and refuses requests with an Origin or a foreign Host. On any other address it demands the token or a client certificate.
 

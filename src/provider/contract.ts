@@ -203,6 +203,10 @@ export interface LogOptions {
 export interface Provider extends AsyncDisposable {
   readonly kind: string;
   readonly zone: string;
+  /**
+   * What pods may use here. One that has to ask its backend first says little until it knows, and knows by the end of its
+   * first mutation: read it when it is needed, and keep no copy. `fence` never changes.
+   */
   readonly capabilities: Capabilities;
   /** Every field that the backend cannot honour. Pure, synchronous, before any side effect; nothing is silently ignored. */
   validate(pod: Pod): readonly Unsupported[];

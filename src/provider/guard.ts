@@ -227,7 +227,9 @@ export function createGuard(options: GuardOptions): GuardedProvider {
   return {
     kind: provider.kind,
     zone,
-    capabilities: provider.capabilities,
+    get capabilities() {
+      return provider.capabilities;
+    },
     validate: (pod) => provider.validate(pod),
     get,
     list,

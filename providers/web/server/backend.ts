@@ -2,28 +2,34 @@
  * A zone's backend: fences, pods of every owner, who watches them. It carries out one mutation after the other, each
  * wholly within one turn of the event loop, so that what is kept, journalled and answered is always the same.
  */
+import type { Duplex } from 'node:stream';
 import type { Clock, Random } from '../../../src/clock.ts';
 import { ZoneletError } from '../../../src/errors.ts';
-import { runs } from '../../../src/lifecycle/record.ts';
+import { runs, secondsText } from '../../../src/lifecycle/record.ts';
 import type {
   BackendPod,
+  Capabilities,
   CreateOutcome,
   DeleteResult,
+  ExecOptions,
   Fence,
   LogOptions,
   PodObservation,
   PodRef,
+  PodStats,
   ResolvedPod,
   Resources,
+  StandardStreams,
+  VolumeContent,
   ZoneReport,
 } from '../../../src/provider/contract.ts';
 import { DeletedUids } from '../../simulated/deleted-uids.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
 import { createPodLife, type PodLife } from './pod-life.ts';
-import { newRecord, observationOf, type PodRecord, podKey, viewOf } from './pod-record.ts';
+import { kept, newRecord, observationOf, type PodRecord, podKey, viewOf } from './pod-record.ts';
 import { UnsupportedPod } from './refusals.ts';
-import type { Runtime } from './runtime.ts';
+import type { RunPlan, Runtime } from './runtime.ts';
 import type { Store } from './store.ts';
 
 export interface BackendOptions {
@@ -99,11 +105,15 @@ export class Backend {
       if (unsupported.length > 0) throw new UnsupportedPod(unsupported);
       if (this.#full()) throw new ZoneletError('NoCapacity', `the backend takes no more than ${this.#size} pods`);
       const address = this.runtime.takeAddress();
-      const plan = { ...pod, owner: fence.owner, address, createdAtMs: clock.now() };
+      const plan = { ...kept(pod), owner: fence.owner, address, createdAtMs: clock.now() };
       const record = newRecord(plan, fence.epoch);
+      const key = podKey(fence.owner, pod.ref.uid);
       try {
+        // Before the pod is: one that is there has all that it begins with.
+        this.runtime.putVolumes(key, pod.volumes);
         store.putPod(record);
       } catch (error) {
+        this.runtime.forget(key);
         this.runtime.releaseAddress(address);
         throw error;
       }
@@ -126,11 +136,31 @@ export class Backend {
       record.plan = { ...record.plan, pod: pod.pod, env: pod.env, hash: pod.hash };
       record.state.epoch = fence.epoch;
       record.state.hash = pod.hash;
+      this.runtime.putVolumes(podKey(fence.owner, pod.ref.uid), pod.volumes);
       this.#options.store.putPod(record);
       there.life.advance();
       this.#options.store.putState(record);
       this.#changed(there);
       return { result: this.#view(there), outcome: 'accepted' };
+    });
+  }
+
+  refreshVolumes(uid: string, volumes: Readonly<Record<string, VolumeContent>>, fence: Fence): void {
+    const there = this.#find(fence.owner, uid);
+    const ref = there?.life.record.plan.ref ?? { uid, namespace: '', name: '' };
+    this.#gate.pass('volumes', fence, ref, () => {
+      if (there === undefined) throw new ZoneletError('NotFound', `there is no pod ${uid}`);
+      const { record } = there.life;
+      const known = new Set(record.plan.pod.spec?.volumes?.map(({ name }) => name));
+      const foreign = Object.keys(volumes).find((name) => !known.has(name));
+      if (foreign !== undefined) throw new ZoneletError('InvalidInput', `pod ${uid} has no volume ${foreign}`);
+      this.runtime.putVolumes(podKey(fence.owner, uid), volumes);
+      if (record.state.epoch !== fence.epoch) {
+        record.state.epoch = fence.epoch;
+        this.#options.store.putState(record);
+        there.view = undefined;
+      }
+      return { result: undefined, outcome: 'accepted' };
     });
   }
 
@@ -176,6 +206,40 @@ export class Backend {
     const run = life.runOf(container, options.previous);
     if (run === undefined) throw new ZoneletError('NotFound', `container ${name} of pod ${uid} has no run before this`);
     return this.runtime.log(run, options, signal);
+  }
+
+  /** Throws at once what keeps it from being begun. */
+  exec(owner: string, uid: string, name: string, options: ExecOptions) {
+    const run = this.#running(owner, uid, name);
+    const exec = this.runtime.exec?.bind(this.runtime);
+    if (exec === undefined) throw this.#notOffered('exec');
+    return (streams: StandardStreams, signal: AbortSignal) => exec(run, options, streams, signal);
+  }
+
+  attach(owner: string, uid: string, name: string) {
+    const run = this.#running(owner, uid, name);
+    const attach = this.runtime.attach?.bind(this.runtime);
+    if (attach === undefined) throw this.#notOffered('attach');
+    return (streams: StandardStreams, signal: AbortSignal) => attach(run, streams, signal);
+  }
+
+  async portForward(owner: string, uid: string, port: number, signal: AbortSignal): Promise<Duplex> {
+    const life = this.#find(owner, uid)?.life;
+    if (life === undefined) throw new ZoneletError('NotFound', `there is no pod ${uid}`);
+    if (!life.record.state.containers.some(runs)) throw new ZoneletError('Conflict', `pod ${uid} is not running`);
+    const forward = this.runtime.portForward?.bind(this.runtime);
+    if (forward === undefined) throw this.#notOffered('portForward');
+    return await forward({ address: life.record.plan.address }, port, signal);
+  }
+
+  stats(owner: string): readonly PodStats[] {
+    const measure = this.runtime.stats?.bind(this.runtime);
+    if (measure === undefined) throw this.#notOffered('stats');
+    return [...(this.#owners.get(owner)?.values() ?? [])].map(({ life: { record, planOf } }) => ({
+      ref: record.plan.ref,
+      startTime: secondsText(record.plan.createdAtMs),
+      containers: measure(record.state.containers.filter(runs).flatMap((container) => planOf(container) ?? [])),
+    }));
   }
 
   subscribe(subscriber: Subscriber): () => void {
@@ -249,6 +313,20 @@ export class Backend {
       if (subscriber.owner === owner) subscriber.changed(ref, undefined, last);
     if (wasFull) this.#zoneChanged();
     return last;
+  }
+
+  #running(owner: string, uid: string, name: string): RunPlan {
+    const life = this.#find(owner, uid)?.life;
+    if (life === undefined) throw new ZoneletError('NotFound', `there is no pod ${uid}`);
+    const container = life.record.state.containers.find((one) => one.name === name);
+    if (container === undefined) throw new ZoneletError('NotFound', `pod ${uid} has no container ${name}`);
+    const plan = life.planOf(container);
+    if (container.phase === 'running' && plan !== undefined) return plan;
+    throw new ZoneletError('Conflict', `container ${name} of pod ${uid} is not running`);
+  }
+
+  #notOffered(what: keyof Capabilities): ZoneletError {
+    return new ZoneletError('Unsupported', `runtime ${this.runtime.kind} offers no ${what}`);
   }
 
   #find(owner: string, uid: string): Tracked | undefined {

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 
 export interface JournalEntry {
-  readonly op: 'claim' | 'create' | 'update' | 'delete';
+  readonly op: 'claim' | 'create' | 'update' | 'volumes' | 'delete';
   readonly uid?: string;
   /** `namespace/name`, where it is known. */
   readonly name?: string;

@@ -28,8 +28,6 @@ class Stage {
         ref,
         pod,
         env: {},
-        volumes: {},
-        pullSecrets: [],
         hash: 'h',
         owner: 'o',
         address: 'a',

@@ -30,6 +30,8 @@ export interface PodLife {
   advance(): void;
   /** Asks everything to end, and kills what has not within so many milliseconds. A longer time than before changes nothing. */
   stop(withinMs: number): void;
+  /** What the runtime needs to know of the container's run; undefined when the pod has no such container any more. */
+  readonly planOf: (container: ContainerRecord) => RunPlan | undefined;
   /** The run whose log is asked for; undefined when there was none. */
   runOf(container: ContainerRecord, previous: boolean): Run | undefined;
   /** Stops its timers. Containers go on running. */
@@ -102,6 +104,7 @@ export function createPodLife(options: PodLifeOptions): PodLife {
     },
     resume: () => life.resume(),
     advance: () => life.advance(),
+    planOf,
     stop: (withinMs) => life.stop(withinMs),
     runOf(container, previous) {
       if (!previous) return run(container);

@@ -10,8 +10,11 @@ import type {
   ResolvedPod,
 } from '../../../src/provider/contract.ts';
 
+/** What is written down of a resolved pod. The runtime keeps the content of volumes; pull secrets nobody. */
+export type KeptPod = Omit<ResolvedPod, 'volumes' | 'pullSecrets'>;
+
 /** The part of a pod that a create or an update brings. */
-export interface PodPlan extends ResolvedPod {
+export interface PodPlan extends KeptPod {
   readonly owner: string;
   readonly address: string;
   /** When the backend took it on, in milliseconds since the epoch. */
@@ -27,6 +30,10 @@ export interface PodState extends LifeRecord {
 export interface PodRecord {
   plan: PodPlan;
   readonly state: PodState;
+}
+
+export function kept({ ref, pod, env, hash }: ResolvedPod): KeptPod {
+  return { ref, pod, env, hash };
 }
 
 export function newRecord(plan: PodPlan, epoch: number): PodRecord {

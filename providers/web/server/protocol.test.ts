@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { codeOf } from '../../../src/errors.ts';
 import { connectTo, eventually, OWNER, operation, podOf, read, reading } from '../../../test/support/web-client.ts';
 import { startTestServer, type TestServer } from '../../../test/support/web-server.ts';
 
@@ -150,6 +151,47 @@ describe('two owners on one backend', () => {
   });
 });
 
+describe('what a pod is given', () => {
+  const PLAIN = 'of-a-secret';
+  const resolved = {
+    ...podOf('one', {}, { volumes: [{ name: 'v', secret: { secretName: 's' } }] }),
+    volumes: { v: { files: [{ path: 'a/b', content: Buffer.from(PLAIN), mode: 0o400 }] } },
+    pullSecrets: [{ registry: 'registry.example', username: 'u', password: PLAIN }],
+  };
+
+  it('gets through as it is, and none of it stays in a file of the backend', async () => {
+    await using server = await startTestServer();
+    const given: unknown[] = [];
+    const { runtime } = server.server.backend;
+    const put = runtime.putVolumes.bind(runtime);
+    runtime.putVolumes = (pod, volumes) => {
+      given.push(volumes);
+      put(pod, volumes);
+    };
+    await using provider = connectTo({ url: server.url });
+    await provider.create(resolved, operation());
+    await provider.refreshVolumes?.(resolved.ref, { v: { files: [] } }, operation());
+    expect(given).toEqual([resolved.volumes, { v: { files: [] } }]);
+    const kept = await readFile(join(server.folder, 'data', 'state.log'), 'utf8');
+    expect(kept).toContain('"pod-one"');
+    expect(kept).not.toContain(PLAIN);
+    expect(kept).not.toContain(Buffer.from(PLAIN).toString('base64'));
+  });
+
+  it('is refreshed for a pod that is there, in volumes that it has, on the word of its leader', async () => {
+    await using server = await startTestServer();
+    await using provider = connectTo({ url: server.url });
+    const refresh = (uid: string, volumes: object, epoch = 1) =>
+      provider.refreshVolumes?.(podOf(uid).ref, volumes as never, operation({ epoch })).catch(codeOf);
+    expect(await refresh('one', {})).toBe('NotFound');
+    await provider.create(resolved, operation());
+    expect(await refresh('one', { other: { files: [] } })).toBe('InvalidInput');
+    expect(await refresh('one', { v: { files: [] } }, 2)).toBeUndefined();
+    expect(await refresh('one', { v: { files: [] } }, 1)).toBe('Fenced');
+    expect((await read(provider, 'one'))?.epoch).toBe(2);
+  });
+});
+
 describe('the journal', () => {
   it('has a line for each mutation that was asked for, in order', async () => {
     await using server = await startTestServer();
@@ -294,6 +336,76 @@ describe('a wrong request', () => {
       { ...pod, env: { main: [{ name: 'A' }] } },
     ],
     [
+      'a file outside its volume',
+      400,
+      'InvalidInput',
+      /volumes\.v\.files\[0\]\.path/,
+      'PUT',
+      '/v2/pods/one',
+      headers,
+      { ...pod, volumes: { v: { files: [{ path: 'a/../../b', content: '', mode: 420 }] } } },
+    ],
+    [
+      'a file with an odd mode',
+      400,
+      'InvalidInput',
+      /volumes\.v\.files\[0\]\.mode/,
+      'PUT',
+      '/v2/pods/one',
+      headers,
+      { ...pod, volumes: { v: { files: [{ path: 'a', content: '', mode: 0o4755 }] } } },
+    ],
+    [
+      'a file whose content is no base64',
+      400,
+      'InvalidInput',
+      /^volumes\.v\.files\[0\]\.content must be base64$/,
+      'PUT',
+      '/v2/pods/one',
+      headers,
+      { ...pod, volumes: { v: { files: [{ path: 'a', content: 'secret!', mode: 420 }] } } },
+    ],
+    [
+      'a path that is a file and a folder',
+      400,
+      'InvalidInput',
+      /volumes\.v/,
+      'PUT',
+      '/v2/pods/one',
+      headers,
+      {
+        ...pod,
+        volumes: {
+          v: {
+            files: [
+              { path: 'a', content: '', mode: 420 },
+              { path: 'a/b', content: '', mode: 420 },
+            ],
+          },
+        },
+      },
+    ],
+    [
+      'a volume with an odd name',
+      400,
+      'InvalidInput',
+      /volumes/,
+      'PUT',
+      '/v2/pods/one',
+      headers,
+      { ...pod, volumes: { '../v': { files: [] } } },
+    ],
+    [
+      'a pull secret without a password',
+      400,
+      'InvalidInput',
+      /pullSecrets\[0\]/,
+      'PUT',
+      '/v2/pods/one',
+      headers,
+      { ...pod, pullSecrets: [{ registry: 'r', username: 'u' }] },
+    ],
+    [
       'a body that is too large',
       413,
       'InvalidInput',
@@ -301,7 +413,7 @@ describe('a wrong request', () => {
       'PUT',
       '/v2/pods/one',
       headers,
-      { ...pod, more: 'x'.repeat(5_000_000) },
+      { ...pod, more: 'x'.repeat(17_000_000) },
     ],
     [
       'a grace that is none',

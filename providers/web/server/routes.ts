@@ -2,7 +2,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../../src/clock.ts';
 import { ZoneletError } from '../../../src/errors.ts';
-import type { Capabilities } from '../../../src/provider/contract.ts';
 import type {
   CapabilitiesAnswer,
   ClaimAnswer,
@@ -10,26 +9,17 @@ import type {
   DeleteAnswer,
   ListAnswer,
   PodAnswer,
+  StatsAnswer,
 } from '../protocol.ts';
 import { answer, write } from './answer.ts';
 import type { Backend } from './backend.ts';
+import { podBodyOf, volumesBodyOf } from './pod-body.ts';
 import { Refused } from './refusals.ts';
-import {
-  checkUid,
-  fenceOf,
-  flag,
-  gracePeriodOf,
-  integer,
-  logOptionsOf,
-  ownerOf,
-  podBodyOf,
-  targetOf,
-} from './request.ts';
+import { checkUid, fenceOf, flag, gracePeriodOf, integer, logOptionsOf, ownerOf, targetOf } from './request.ts';
 import { streamWatch, streamZone } from './streams.ts';
 
 export interface RouteContext {
   readonly backend: Backend;
-  readonly capabilities: Capabilities;
   readonly clock: Clock;
   /** Tells this process's pages from those of an earlier one. */
   readonly instance: string;
@@ -67,6 +57,7 @@ function handlersOf([version, resource, uid, sub, container, last, ...more]: rea
   checkUid(uid);
   if (sub === undefined) return { GET: get(uid), PUT: create(uid), DELETE: remove(uid) };
   if (sub === 'spec' && container === undefined) return { PUT: update(uid) };
+  if (sub === 'volumes' && container === undefined) return { PUT: refreshVolumes(uid) };
   if (sub === 'containers' && container !== undefined && last === 'log') return { GET: log(uid, container) };
   return undefined;
 }
@@ -89,9 +80,15 @@ const SINGLE: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
       return answer(response, 200, backend.report());
     },
   },
+  stats: {
+    GET(request, response, { backend }) {
+      answer(response, 200, { pods: backend.stats(ownerOf(request, backend.zone)) } satisfies StatsAnswer);
+    },
+  },
   capabilities: {
-    GET(_request, response, { backend, capabilities }) {
+    GET(_request, response, { backend }) {
       const { zone, runtime } = backend;
+      const { capabilities } = runtime;
       answer(response, 200, { protocol: 2, zone, runtime: runtime.kind, capabilities } satisfies CapabilitiesAnswer);
     },
   },
@@ -138,6 +135,16 @@ const update =
     const pod = await podBodyOf(request, uid);
     assertStillThere(signal);
     answer(response, 200, { pod: backend.update(pod, fence) } satisfies PodAnswer);
+  };
+
+const refreshVolumes =
+  (uid: string): Handler =>
+  async (request, response, { backend, signal }) => {
+    const fence = fenceOf(request);
+    const volumes = await volumesBodyOf(request);
+    assertStillThere(signal);
+    backend.refreshVolumes(uid, volumes, fence);
+    answer(response, 200, {});
   };
 
 const remove =

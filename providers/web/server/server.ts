@@ -2,13 +2,12 @@
 import { mkdirSync, realpathSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, isIPv6 } from 'node:net';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Clock, Random } from '../../../src/clock.ts';
 import { codeOf, messageOf, ZoneletError } from '../../../src/errors.ts';
 import { holdPath } from '../../../src/exclusive-path.ts';
 import type { Logger } from '../../../src/log.ts';
 import type { Resources } from '../../../src/provider/contract.ts';
-import { CAPABILITIES } from '../support.ts';
 import { createAccess, isLoopback } from './access.ts';
 import { answer, answerError } from './answer.ts';
 import { Backend } from './backend.ts';
@@ -16,6 +15,7 @@ import { createJournal, NO_JOURNAL } from './journal.ts';
 import { route } from './routes.ts';
 import { createRuntime, type RuntimeOptions } from './runtimes.ts';
 import { openStore } from './store.ts';
+import { serveUpgrade } from './upgrades.ts';
 
 export interface BackendServerOptions {
   readonly zone: string;
@@ -102,7 +102,7 @@ export async function startBackendServer(options: BackendServerOptions): Promise
       if (request.url === '/healthz') return answer(response, 200, { status: 'ok' });
       access.check(request);
       const signal = AbortSignal.any([stop.signal, gone.signal]);
-      await route(request, response, { backend, capabilities: CAPABILITIES, clock, instance, signal });
+      await route(request, response, { backend, clock, instance, signal });
       if (!response.writableEnded) response.destroy();
     } catch (error) {
       if (codeOf(error) === 'Internal') {
@@ -115,7 +115,8 @@ export async function startBackendServer(options: BackendServerOptions): Promise
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: 16 * 1024,
+    // The command of an exec is in the request line.
+    maxHeaderSize: 64 * 1024,
   };
   const listener = (request: IncomingMessage, response: ServerResponse): void => void handle(request, response);
   const server: Server =
@@ -133,6 +134,10 @@ export async function startBackendServer(options: BackendServerOptions): Promise
           },
           listener,
         );
+  server.on('upgrade', (request, socket, head) => {
+    const admit = (asked: IncomingMessage): void => access.check(asked);
+    void serveUpgrade(request, socket as Socket, head, { backend, clock, admit, stop: stop.signal });
+  });
   server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, host.replace(/^\[|\]$/g, ''), options.port);
   const failed = new Promise<never>((_, reject) => server.once('error', reject));

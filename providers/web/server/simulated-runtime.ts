@@ -7,6 +7,7 @@ import type { Pod } from '../../../src/kube/types.ts';
 import type { RunEnd } from '../../../src/lifecycle/end.ts';
 import type { RunListener } from '../../../src/lifecycle/life.ts';
 import type { Resources, Unsupported } from '../../../src/provider/contract.ts';
+import { BASE_CAPABILITIES, CONTENT_VOLUMES } from '../support.ts';
 import { createAddressPool } from './address-pool.ts';
 import type { Run, RunPlan, Runtime } from './runtime.ts';
 
@@ -65,6 +66,7 @@ export function createSimulatedRuntime(zone: string, clock: Clock): Runtime {
   return {
     kind: 'simulated',
     capacity: CAPACITY,
+    capabilities: { ...BASE_CAPABILITIES, volumes: ['emptyDir', ...CONTENT_VOLUMES] },
     notice: 'simulated: nothing runs, only the state of pods is kept',
     unsupported,
     takeAddress: () => addresses.take(),
@@ -72,6 +74,8 @@ export function createSimulatedRuntime(zone: string, clock: Clock): Runtime {
       for (const { address } of pods) addresses.keep(address);
     },
     releaseAddress: (address) => addresses.release(address),
+    // Nobody is there who could read them.
+    putVolumes() {},
     start: run,
     resume(plan, listener) {
       run(plan, listener);

@@ -6,7 +6,7 @@ import type { Clock } from '../../../../src/clock.ts';
 import type { RunEnd } from '../../../../src/lifecycle/end.ts';
 import type { RunListener } from '../../../../src/lifecycle/life.ts';
 import { LogTimes } from './log-times.ts';
-import { askToEnd, isAlive, killGroup, killOwnGroup } from './process-table.ts';
+import { askToEnd, isAlive, isCommand, killGroup, killOwnGroup } from './process-table.ts';
 import { readCommandPid, readExit, readSupervisor, type Supervisor } from './supervisor.ts';
 
 /** A supervisor writes who it is in its first moments; one that has not by then, in milliseconds, never will. */
@@ -23,7 +23,7 @@ export class ProcessRun {
   #supervisor: Supervisor | undefined;
   #stopping: 'no' | 'wanted' | 'asked' = 'no';
   #killing = false;
-  #over = false;
+  readonly #over = new AbortController();
 
   constructor(folder: string, listener: RunListener, clock: Clock, child?: ChildProcess) {
     this.folder = folder;
@@ -35,12 +35,29 @@ export class ProcessRun {
   }
 
   get over(): boolean {
-    return this.#over;
+    return this.#over.signal.aborted;
+  }
+
+  /** Aborts when the run has ended. */
+  get ended(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** The command's process, if it is there. */
+  get commandPid(): number | undefined {
+    const supervisor = this.#identify();
+    const pid = readCommandPid(this.folder);
+    return supervisor !== undefined && pid !== undefined && isCommand(supervisor, pid) ? pid : undefined;
+  }
+
+  /** Everything that belongs to it is in this process group. */
+  get group(): number | undefined {
+    return this.#identify()?.pid;
   }
 
   /** Looks at what has become of it. */
   poll(): void {
-    if (this.#over) return;
+    if (this.over) return;
     this.times.look();
     const alive = this.#isAlive();
     // Read after the look at the process: a supervisor that has ended has written what it had to.
@@ -52,13 +69,13 @@ export class ProcessRun {
   }
 
   stop(): void {
-    if (this.#over || this.#stopping !== 'no') return;
+    if (this.over || this.#stopping !== 'no') return;
     this.#stopping = 'wanted';
     this.#askToEnd();
   }
 
   kill(): void {
-    if (this.#over) return;
+    if (this.over) return;
     // So that a backend that is killed right now does not take the end for an accident.
     writeFileSync(join(this.folder, 'killed'), '', { mode: 0o600 });
     this.#killing = true;
@@ -66,11 +83,11 @@ export class ProcessRun {
   }
 
   end(end: RunEnd): void {
-    if (this.#over) return;
+    if (this.over) return;
     // What the command left behind has no container any more. A supervisor does that too, if it lives.
     const supervisor = this.#identify();
     if (supervisor !== undefined) killGroup(supervisor);
-    this.#over = true;
+    this.#over.abort();
     this.times.look();
     this.#listener.ended(end);
   }

@@ -14,8 +14,12 @@ export function isAlive({ pid, startTime, bootId: its }: Supervisor): boolean {
 
 /** Sends SIGTERM to the command that this supervisor runs. False when `pid` is not that command (any more). */
 export function askToEnd(supervisor: Supervisor, pid: number): boolean {
-  if (!isAlive(supervisor) || statOf(pid)?.parent !== supervisor.pid) return false;
-  return signal(pid, 'SIGTERM');
+  return isCommand(supervisor, pid) && signal(pid, 'SIGTERM');
+}
+
+/** True while `pid` is the command that this supervisor runs. */
+export function isCommand(supervisor: Supervisor, pid: number): boolean {
+  return isAlive(supervisor) && statOf(pid)?.parent === supervisor.pid;
 }
 
 /**

@@ -202,10 +202,27 @@ describe('what a process cannot have', () => {
   it.each<[string, Partial<Container>, object]>([
     ['spec.containers[0].command', { args: ['x'] }, {}],
     [
-      'spec.containers[0].volumeMounts[0]',
-      { ...valid, volumeMounts: [{ name: 'data', mountPath: '/data' }] },
+      'spec.containers[0].volumeMounts[0].mountPath',
+      { ...valid, volumeMounts: [{ name: 'data', mountPath: '/' }] },
       { volumes: [{ name: 'data', emptyDir: {} }] },
     ],
+    [
+      'spec.containers[0].volumeMounts[1].mountPath',
+      {
+        ...valid,
+        volumeMounts: [
+          { name: 'data', mountPath: '/data' },
+          { name: 'data', mountPath: '/data/more' },
+        ],
+      },
+      { volumes: [{ name: 'data', emptyDir: {} }] },
+    ],
+    [
+      'spec.containers[0].volumeMounts[0].subPath',
+      { ...valid, volumeMounts: [{ name: 'data', mountPath: '/data', subPath: '../x' }] },
+      { volumes: [{ name: 'data', emptyDir: {} }] },
+    ],
+    ['spec.volumes[0].emptyDir.medium', valid, { volumes: [{ name: 'data', emptyDir: { medium: 'Memory' } }] }],
     ['spec.containers[0].tty', { ...valid, tty: true }, {}],
     ['spec.containers[0].securityContext.runAsUser', { ...valid, securityContext: { runAsUser: 1000 } }, {}],
     ['spec.securityContext.runAsGroup', valid, { securityContext: { runAsGroup: 1000 } }],

@@ -2,19 +2,24 @@
  * Runs each container's command as a process of this machine. Nothing keeps such a process from anything that the
  * backend's own user may do: no image, no file system of its own, no limits, the machine's network.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { availableParallelism, platform, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock, Random, Timer } from '../../../../src/clock.ts';
 import { messageOf, ZoneletError } from '../../../../src/errors.ts';
 import type { RunListener } from '../../../../src/lifecycle/life.ts';
 import type { Logger } from '../../../../src/log.ts';
+import { BASE_CAPABILITIES, CONTENT_VOLUMES } from '../../support.ts';
 import type { Run, RunPlan, Runtime } from '../runtime.ts';
+import { findTerminal } from './exec.ts';
 import { readLog } from './log-reader.ts';
 import { LogTimes } from './log-times.ts';
+import { findMountWay, mountsOf, noteMounts, withMounts } from './mounts.ts';
+import { createPodAccess, cwdOf, environmentOf } from './pod-access.ts';
 import { ProcessRun } from './process-run.ts';
 import { giveUp, logFile, readExit, readSupervisor, setAside, startSupervisor } from './supervisor.ts';
 import { unsupportedByProcesses } from './support.ts';
+import { volumeFolder, writeVolume } from './volumes.ts';
 
 export interface ProcessRuntimeOptions {
   /** What pods report as theirs: all of them have the machine's. */
@@ -38,13 +43,18 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   if (platform() !== 'linux') {
     throw new ZoneletError('InvalidInput', 'runtime process needs Linux: it finds processes again in /proc');
   }
-  const root = join(options.dataFolder, 'pods');
-  mkdirSync(root, { recursive: true, mode: 0o700 });
+  mkdirSync(join(options.dataFolder, 'pods'), { recursive: true, mode: 0o700 });
+  // As it is called for a process that sees another root, too.
+  const root = realpathSync(join(options.dataFolder, 'pods'));
+  const mounting = findMountWay(join(realpathSync(options.dataFolder), 'mount-probe'));
+  const noMounts = typeof mounting === 'string' ? undefined : mounting.reason;
+  if (noMounts !== undefined) log.warn({ reason: noMounts }, 'pods with volume mounts are refused');
   const runs = new Map<string, ProcessRun>();
   let poll: Timer | undefined;
   let closed = false;
 
   const folderOf = ({ pod, container, number }: Run): string => join(root, pod, container, String(number));
+  const workOf = ({ pod, container }: Run): string => join(root, pod, container, 'work');
   const runOf = (run: Run): ProcessRun | undefined => runs.get(folderOf(run));
 
   function watch(run: ProcessRun): void {
@@ -73,20 +83,21 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   function begin(plan: RunPlan, listener: RunListener): void {
     const { resolved, spec } = plan;
     const folder = folderOf(plan);
-    const work = join(root, plan.pod, plan.container, 'work');
+    const work = workOf(plan);
     const failed = (error: unknown): void =>
       listener.ended({ exitCode: 128, finishedAtMs: clock.now(), reason: 'StartError', message: messageOf(error) });
     try {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       mkdirSync(work, { recursive: true, mode: 0o700 });
       forgetRuns(dirname(folder), plan.number);
-      const own = { PATH: searchPath, HOSTNAME: resolved.pod.spec?.hostname ?? resolved.ref.name };
-      const given = (resolved.env[plan.container] ?? []).map(({ name, value }) => [name, value] as const);
+      const command = [...(spec.command ?? []), ...(spec.args ?? [])];
+      const mounts = typeof mounting === 'string' ? mountsOf(resolved.pod, spec, join(root, plan.pod)) : [];
+      if (mounts.length > 0) noteMounts(folder);
       const child = startSupervisor({
         folder,
-        command: [...(spec.command ?? []), ...(spec.args ?? [])],
-        env: { ...own, ...Object.fromEntries(given) },
-        cwd: spec.workingDir === undefined || spec.workingDir === '' ? work : spec.workingDir,
+        command: typeof mounting === 'string' ? withMounts(mounting, folder, mounts, command) : command,
+        env: environmentOf(plan, searchPath),
+        cwd: cwdOf(plan, work),
       });
       child.unref();
       if (child.pid === undefined) {
@@ -124,6 +135,16 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     }
   }
 
+  const terminal = findTerminal(searchPath);
+  const access = createPodAccess({
+    find: runOf,
+    workOf,
+    searchPath,
+    mounting: typeof mounting === 'string' ? mounting : undefined,
+    terminal,
+    clock,
+  });
+
   return {
     kind: 'process',
     capacity: {
@@ -131,11 +152,25 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       memory: `${Math.floor(totalmem() / 2 ** 20)}Mi`,
       pods: String(MAX_PODS),
     },
+    capabilities: {
+      ...BASE_CAPABILITIES,
+      exec: true,
+      attach: true,
+      portForward: true,
+      stats: true,
+      probes: true,
+      lifecycleHooks: true,
+      volumes: noMounts === undefined ? ['emptyDir', ...CONTENT_VOLUMES] : [],
+    },
     notice:
       "process: containers run as processes of this machine WITHOUT ISOLATION, with all rights of this backend's user; they go on running when the backend ends",
-    unsupported: unsupportedByProcesses,
+    unsupported: (pod) => unsupportedByProcesses(pod, noMounts),
     takeAddress: () => podAddress,
     releaseAddress() {},
+
+    putVolumes(pod, volumes) {
+      for (const [name, content] of Object.entries(volumes)) writeVolume(volumeFolder(join(root, pod), name), content);
+    },
 
     keep(pods) {
       const known = new Set(pods.map(({ pod }) => pod));
@@ -169,6 +204,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       };
       return readLog(source, reading, clock, signal);
     },
+
+    ...access,
 
     async [Symbol.asyncDispose]() {
       closed = true;

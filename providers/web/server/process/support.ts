@@ -5,11 +5,19 @@ import { isTokenVolume } from '../../support.ts';
 
 const OWN_USER = "processes run as the backend's own user";
 
-export function unsupportedByProcesses({ spec }: Pod): readonly Unsupported[] {
+/** `noMounts`: why this machine can mount nothing for a process; undefined when it can. */
+export function unsupportedByProcesses({ spec }: Pod, noMounts: string | undefined): readonly Unsupported[] {
   const found: Unsupported[] = [];
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [i, container] of (spec?.[list] ?? []).entries()) {
-      for (const { path, reason } of inContainer(container)) found.push({ path: `spec.${list}[${i}].${path}`, reason });
+      for (const { path, reason } of inContainer(container, noMounts)) {
+        found.push({ path: `spec.${list}[${i}].${path}`, reason });
+      }
+    }
+  }
+  for (const [i, { emptyDir }] of (spec?.volumes ?? []).entries()) {
+    if (emptyDir?.medium !== undefined && emptyDir.medium !== '') {
+      found.push({ path: `spec.volumes[${i}].emptyDir.medium`, reason: "it is a folder on the backend's disk" });
     }
   }
   for (const field of ['runAsUser', 'runAsGroup'] as const) {
@@ -23,14 +31,11 @@ export function unsupportedByProcesses({ spec }: Pod): readonly Unsupported[] {
   return found;
 }
 
-function* inContainer(container: Container): Generator<Unsupported> {
+function* inContainer(container: Container, noMounts: string | undefined): Generator<Unsupported> {
   if ((container.command?.length ?? 0) === 0) {
     yield { path: 'command', reason: 'missing: a process has no image that it could come from' };
   }
-  for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
-    if (!isTokenVolume(mount.name))
-      yield { path: `volumeMounts[${i}]`, reason: 'nothing can be mounted for a process' };
-  }
+  yield* inMounts(container, noMounts);
   for (const i of container.volumeDevices?.keys() ?? []) {
     yield { path: `volumeDevices[${i}]`, reason: 'nothing can be mounted for a process' };
   }
@@ -40,4 +45,35 @@ function* inContainer(container: Container): Generator<Unsupported> {
     if (container.securityContext?.[field] !== undefined) yield { path: `securityContext.${field}`, reason: OWN_USER };
   }
   if (container.securityContext?.privileged === true) yield { path: 'securityContext.privileged', reason: OWN_USER };
+}
+
+function* inMounts({ volumeMounts = [] }: Container, noMounts: string | undefined): Generator<Unsupported> {
+  const targets = volumeMounts.map(({ mountPath }) => partsOf(mountPath));
+  for (const [i, mount] of volumeMounts.entries()) {
+    const path = `volumeMounts[${i}]`;
+    if (noMounts !== undefined) {
+      // No pod asked for it, and it can live without.
+      if (!isTokenVolume(mount.name)) yield { path, reason: `nothing can be mounted for a process: ${noMounts}` };
+      continue;
+    }
+    const target = targets[i] ?? [];
+    if (!mount.mountPath.startsWith('/') || target.length === 0 || target.includes('..')) {
+      yield { path: `${path}.mountPath`, reason: 'must be absolute, not the root, and have no ".."' };
+    }
+    const around = targets.findIndex((other, j) => j !== i && other.every((part, at) => part === target[at]));
+    if (around >= 0) yield { path: `${path}.mountPath`, reason: `lies within that of volumeMounts[${around}]` };
+    if (mount.subPath !== undefined && (mount.subPath.startsWith('/') || mount.subPath.split('/').includes('..'))) {
+      yield { path: `${path}.subPath`, reason: 'must be relative and have no ".."' };
+    }
+    if (mount.subPathExpr !== undefined && mount.subPathExpr !== '') {
+      yield { path: `${path}.subPathExpr`, reason: 'variables in a sub-path are not expanded' };
+    }
+    if (mount.mountPropagation !== undefined && mount.mountPropagation !== 'None') {
+      yield { path: `${path}.mountPropagation`, reason: 'mounts of a process are its own' };
+    }
+  }
+}
+
+function partsOf(path: string): readonly string[] {
+  return path.split('/').filter((part) => part !== '' && part !== '.');
 }
