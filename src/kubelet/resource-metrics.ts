@@ -59,7 +59,8 @@ export function resourceMetrics(summary: Summary | undefined): string {
     for (const { podRef, containers, ...pod } of summary.pods) {
       const { name, namespace } = podRef;
       for (const container of containers) {
-        const labels = { container: container.name, namespace, pod: name };
+        // The pod second: so it stands in Virtual Kubelet's metrics too, and its suite goes by the place.
+        const labels = { container: container.name, pod: name, namespace };
         cpuAndMemory(container, labels, containerCpu, containerMemory);
         const startMs = container.startTime === null ? 0 : Date.parse(container.startTime);
         if (startMs > 0) containerStart.samples.push(sample(containerStart.name, labels, startMs / 1000));

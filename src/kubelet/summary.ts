@@ -61,11 +61,9 @@ export interface Usage {
   summary(): Promise<Summary>;
 }
 
-/** Several scrapers and a few people ask at once; none of them needs figures that are fresher than this. */
-const KEPT_MS = 1000;
-
 export function createUsage({ nodeName, pods, stats, clock }: UsageOptions): Usage {
-  const kept = createBoundedCache<Summary>({ clock, maxEntries: 1, maxOpen: 1, ttlMs: () => KEPT_MS });
+  // Who asks at the same time gets the same answer. None is kept: a pod that runs is in the next one.
+  const asked = createBoundedCache<Summary>({ clock, maxEntries: 1, maxOpen: 1, ttlMs: () => 0 });
   const nodeCpu = createNodeCounter();
   const startTime = new Date(clock.now()).toISOString();
 
@@ -83,7 +81,7 @@ export function createUsage({ nodeName, pods, stats, clock }: UsageOptions): Usa
     };
   }
 
-  return { summary: () => kept.get('', ask) };
+  return { summary: () => asked.get('', ask) };
 }
 
 /** What `?only_cpu_and_memory=true` leaves. */

@@ -357,7 +357,7 @@ describe('kubelet API', () => {
     const metrics = await ask(server, '/metrics/resource', as);
     expect(metrics.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
     expect(await text(metrics)).toMatch(
-      /^container_cpu_usage_seconds_total\{container="main",namespace="default",pod="web"\} /m,
+      /^container_cpu_usage_seconds_total\{container="main",pod="web",namespace="default"\} /m,
     );
     const summary = await get(server, '/stats/summary?only_cpu_and_memory=true', as);
     expect(JSON.parse(summary.body)).toMatchObject({
