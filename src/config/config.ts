@@ -16,6 +16,15 @@ export interface ZoneConfig {
   readonly provider: { readonly kind: string; readonly [option: string]: unknown };
   /** Quantities by resource; undefined: what the provider reports. */
   readonly capacity?: Readonly<Record<string, string>>;
+  /** What pods may have of the hosts behind the backend. */
+  readonly allow: {
+    readonly hostNetwork: boolean;
+    readonly hostPID: boolean;
+    readonly hostIPC: boolean;
+    readonly hostPorts: boolean;
+    readonly privileged: boolean;
+    readonly hostPaths: readonly string[];
+  };
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly TaintConfig[];
 }

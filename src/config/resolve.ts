@@ -120,6 +120,7 @@ function zoneConfig(set: string, zone: ConfigFile['zones'][number], provider: Zo
     ...(capacity === undefined
       ? {}
       : { capacity: Object.fromEntries(Object.entries(capacity).map(([name, amount]) => [name, String(amount)])) }),
+    allow: zone.allow,
     labels: zone.labels,
     taints: taints.map(({ key, value, effect }) => ({ key, effect, ...defined('value', value) })),
   };

@@ -66,6 +66,33 @@ const provider = z
     "What runs the zone's pods: `kind` and the options of that kind, which its README in `providers/` lists. Options whose names end in `File` or `Dir` are paths, relative to this file.",
   );
 
+const A_FOLDER = 'an absolute path without ".."';
+const yesOrNo = (what: string) => z.boolean({ error: 'true or false' }).default(false).describe(what);
+
+const allow = z
+  .strictObject(
+    {
+      hostNetwork: yesOrNo("Pods with `hostNetwork`: the host's own network, unseen by network policies."),
+      hostPID: yesOrNo("Pods with `hostPID`: they see the host's processes."),
+      hostIPC: yesOrNo("Pods with `hostIPC`: they share the host's memory segments."),
+      hostPorts: yesOrNo('Containers with a `hostPort`, which takes a port of the host.'),
+      privileged: yesOrNo('Containers that are `privileged`, or Windows host processes: they are root on the host.'),
+      hostPaths: z
+        .array(
+          z
+            .string({ error: A_FOLDER })
+            .refine((path) => path.startsWith('/') && !path.split('/').includes('..'), { error: A_FOLDER }),
+          { error: 'a list of folders' },
+        )
+        .default([])
+        .describe('Folders of the host that `hostPath` volumes may mount, with all that is in them.'),
+    },
+    { error: A_MAP },
+  )
+  .describe(
+    'What pods may have of the hosts behind the backend; the provider has to offer it too. Nothing by default, because a virtual node gets pods of everybody, also DaemonSets that tolerate every taint. A pod that asks for more stays Pending and says which fields.',
+  );
+
 const zone = z.strictObject(
   {
     name: text(DNS_LABEL).describe('Name of the zone, unique in the set: the label `topology.kubernetes.io/zone`.'),
@@ -81,6 +108,7 @@ const zone = z.strictObject(
       .describe('Name of the virtual node, unique in the cluster. Default: `<set>-<zone>`.'),
     provider,
     capacity: capacity.optional(),
+    allow: allow.prefault({}),
     labels: z
       .record(text(QUALIFIED_NAME), text(LABEL_VALUE), { error: 'a map of label names to values' })
       .default({})

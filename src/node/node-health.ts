@@ -63,8 +63,3 @@ function withHealthTaint(node: Node, taint: NodeHealth['taint']): Taint[] | unde
 function isTaint(taint: Taint | undefined, key: string): boolean {
   return taint?.key === key && taint.effect === 'NoSchedule';
 }
-
-/** True while the Node says by a taint of its own that it wants no new pods; what it offers says nothing then. */
-export function takesNoNewPods(node: Node | undefined): boolean {
-  return node?.spec?.taints?.some(({ key }) => OWN.has(key)) ?? false;
-}

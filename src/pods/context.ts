@@ -14,6 +14,7 @@ import type { TermProvider } from '../provider/term-provider.ts';
 import type { TermState } from '../state/contract.ts';
 import type { Accounting } from './accounting.ts';
 import type { Admission } from './admission.ts';
+import type { HostPolicy } from './host-policy.ts';
 import { isTerminalPhase } from './phase.ts';
 import type { References } from './references.ts';
 import { isNewer, type TrackedPod } from './tracked-pod.ts';
@@ -44,6 +45,8 @@ export interface PodControllerOptions {
   readonly hostIP?: string;
   /** The zone's Node as it is known, for the admission of pods that no scheduler has fitted in. @defaultValue every pod is admitted */
   readonly node?: () => Node | undefined;
+  /** What pods may have of the hosts behind the backend. @defaultValue nothing */
+  readonly hostPolicy?: HostPolicy;
   /** Whether the node says of itself that it is not Ready. @defaultValue it is */
   readonly nodeReadiness?: NodeReadiness;
   /** Pods worked on at once. @defaultValue 32: it keeps an API server of two cores busy and does not swamp it. */

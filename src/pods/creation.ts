@@ -15,7 +15,7 @@ import { observe, type Problem, type TrackedPod } from './tracked-pod.ts';
 
 /** Returns once the backend has the pod or the pod has a problem; throws what is worth a retry with back-off. */
 export async function createPod(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
-  const refused = unsupportedFields(pod, context.provider);
+  const refused = unsupportedFields(pod, context.provider, context.hostPolicy);
   if (refused.length > 0) {
     refuse(context, tracked, pod, describeUnsupported(refused));
     return;
@@ -74,7 +74,7 @@ export async function updatePod(
     refuseUpdate(context, tracked, pod, hash, impossible.map((field) => `spec.${field}`).join(', '));
     return;
   }
-  const refused = unsupportedFields(pod, context.provider);
+  const refused = unsupportedFields(pod, context.provider, context.hostPolicy);
   if (refused.length > 0) {
     refuseUpdate(context, tracked, pod, hash, describeUnsupported(refused));
     return;

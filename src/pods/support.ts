@@ -1,10 +1,11 @@
 /**
- * What of a pod cannot be honoured: by Zonelet itself, which does not carry everything to a backend yet, and by the
- * provider. Asked before any side effect; nothing is silently ignored.
+ * What of a pod cannot be honoured: what the zone's policy forbids, what Zonelet itself does not carry to a backend yet, and what the
+ * provider refuses. Asked before any side effect; nothing is silently ignored.
  */
 import type { Container, Pod } from '../kube/types.ts';
 import type { Capabilities, Unsupported } from '../provider/contract.ts';
 import { isKnownField } from './field-reference.ts';
+import { forbiddenOfHost, type HostPolicy, NOTHING_OF_THE_HOST } from './host-policy.ts';
 
 type Validator = Pick<
   { readonly capabilities: Capabilities; validate(pod: Pod): readonly Unsupported[] },
@@ -20,9 +21,17 @@ const DELIVERED = new Set(['configMap', 'secret', 'downwardAPI', 'projected']);
 const NOT_YET = 'not supported yet';
 
 /** Every field that cannot be honoured, each once. */
-export function unsupportedFields(pod: Pod, provider: Validator): readonly Unsupported[] {
+export function unsupportedFields(
+  pod: Pod,
+  provider: Validator,
+  hostPolicy: HostPolicy = NOTHING_OF_THE_HOST,
+): readonly Unsupported[] {
   const found = new Map<string, Unsupported>();
-  const all = [...ownUnsupported(pod, provider.capabilities), ...provider.validate(pod)];
+  const all = [
+    ...forbiddenOfHost(pod, hostPolicy),
+    ...ownUnsupported(pod, provider.capabilities),
+    ...provider.validate(pod),
+  ];
   for (const problem of all) if (!found.has(problem.path)) found.set(problem.path, problem);
   return [...found.values()];
 }

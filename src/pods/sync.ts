@@ -62,7 +62,11 @@ async function begin(context: PodContext, tracked: TrackedPod, pod: Pod): Promis
   const rejected = tracked.attempted ? undefined : context.admission.admit(tracked.ref.uid, pod);
   if (rejected !== undefined) {
     context.events.record(eventSubject(pod), 'Warning', rejected.reason, rejected.message);
-    await publish(context, tracked, { observation: undefined, rejected });
+    const { reason, message } = rejected;
+    await publish(context, tracked, {
+      observation: undefined,
+      rejected: { reason, message: `Pod was rejected: ${message}` },
+    });
     return;
   }
   const creation = createPod(context, tracked, pod);

@@ -14,7 +14,6 @@ import type { Logger } from '../log.ts';
 import { claimNode } from '../node/claim.ts';
 import { SET_LABEL } from '../node/names.ts';
 import { runNodeController } from '../node/node-controller.ts';
-import { takesNoNewPods } from '../node/node-health.ts';
 import { runPodController } from '../pods/controller.ts';
 import { keepPodsNotReady } from '../pods/not-ready.ts';
 import type { TermProvider } from '../provider/term-provider.ts';
@@ -187,11 +186,8 @@ export async function lead(options: ZoneOptions, reports: ZoneReports, term: Ter
       hostIP: options.kubelet.address,
       onPhase: phaseEnded,
       nodeReadiness: departure,
-      // A node that wants no new pods offers only what they take; those that come all the same wait for the backend's word.
-      node() {
-        const known = options.nodes.get(identity.nodeName);
-        return takesNoNewPods(known) ? undefined : known;
-      },
+      node: () => options.nodes.get(identity.nodeName),
+      ...(options.hostPolicy === undefined ? {} : { hostPolicy: options.hostPolicy }),
     });
   };
   try {

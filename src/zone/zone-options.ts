@@ -9,6 +9,7 @@ import type { Node, Pod } from '../kube/types.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { NodeIdentity } from '../node/node-object.ts';
+import type { HostPolicy } from '../pods/host-policy.ts';
 import type { Resources } from '../provider/contract.ts';
 import type { GuardedProvider } from '../provider/guard.ts';
 import type { StateStore } from '../state/contract.ts';
@@ -36,6 +37,8 @@ export interface ZoneOptions {
   /** Of this zone. */
   readonly state: StateStore;
   readonly events: EventRecorder;
+  /** What pods may have of the hosts behind the backend. @defaultValue nothing */
+  readonly hostPolicy?: HostPolicy;
   /** Capacity by configuration. */
   readonly capacity: Resources | undefined;
   /** Statuses carry the term's epoch, for a policy in the API server to compare. @defaultValue false */

@@ -223,6 +223,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 state: zoneState(options, redis?.forState, { zone: zone.name, owner: known().owner, log: zoneLog }),
                 events,
                 capacity: zone.capacity,
+                hostPolicy: zone.allow,
                 carryEpoch: config.fence.admissionPolicy !== 'off',
                 kubelet: { address: config.kubelet.address, port: known().kubeletPorts[index] ?? 0 },
                 version: version(),

@@ -3,11 +3,11 @@ import { sleep } from '../../clock.ts';
 import { hasCode, messageOf } from '../../errors.ts';
 import { NODES, PODS } from '../../kube/resources.ts';
 import type { Pod, PodCondition } from '../../kube/types.ts';
+import { OUT_OF_SERVICE } from '../../taints.ts';
 import type { Controller, ControllerContext } from './context.ts';
 import { isNodeReady } from './nodes/node-state.ts';
 import { at } from './ownership.ts';
 import { disruption, isEnding, isFinished, writePodStatus } from './pod-state.ts';
-import { OUT_OF_SERVICE } from './taints.ts';
 
 const NO_NODE = disruption('DeletionByPodGC', 'PodGC: node no longer exists');
 

@@ -166,10 +166,19 @@ check('keys', [
     ],
   },
   {
+    what: 'what pods may have of the host, by guess',
+    text: zoneWith('allow: { hostNetwork: please, hostPaths: ["/var/../etc", log] }'),
+    says: [
+      'z.yaml:7:27: zones[0].allow.hostNetwork: found "please", allowed: true or false',
+      'z.yaml:7:47: zones[0].allow.hostPaths[0]: found "/var/../etc", allowed: an absolute path without ".."',
+      'z.yaml:7:62: zones[0].allow.hostPaths[1]: found "log", allowed: an absolute path without ".."',
+    ],
+  },
+  {
     what: 'a key in a zone',
     text: zoneWith('node_name: x'),
     says: [
-      'z.yaml:7:5: zones[0].node_name: unknown key "node_name"; did you mean "nodeName"? (known here: name, region, nodeName, provider, capacity, labels, taints)',
+      'z.yaml:7:5: zones[0].node_name: unknown key "node_name"; did you mean "nodeName"? (known here: name, region, nodeName, provider, capacity, allow, labels, taints)',
     ],
   },
   {

@@ -16,6 +16,7 @@ import { podMetrics } from '../../../src/metrics/pods.ts';
 import { providerMetrics } from '../../../src/metrics/provider.ts';
 import type { TakeOver } from '../../../src/pods/context.ts';
 import { runPodController } from '../../../src/pods/controller.ts';
+import type { HostPolicy } from '../../../src/pods/host-policy.ts';
 import type { Provider } from '../../../src/provider/contract.ts';
 import { createGuard } from '../../../src/provider/guard.ts';
 import type { TermState } from '../../../src/state/contract.ts';
@@ -351,6 +352,7 @@ export interface StageOptions extends Pick<SimulatedBackendOptions, 'behave'> {
   readonly wrap?: (provider: Provider) => Provider;
   /** The zone's Node, for admission. */
   readonly node?: Node;
+  readonly hostPolicy?: HostPolicy;
   /** @defaultValue on the pods themselves */
   readonly state?: (term: Term, clock: Clock) => Promise<TermState>;
 }
@@ -425,6 +427,7 @@ export function stage(options: StageOptions = {}) {
       log,
       hostIP: '10.0.0.1',
       ...(options.node === undefined ? {} : { node: () => options.node }),
+      ...(options.hostPolicy === undefined ? {} : { hostPolicy: options.hostPolicy }),
       onTakenOver: (summary) => {
         takenOver = summary;
       },

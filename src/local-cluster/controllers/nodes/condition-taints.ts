@@ -1,8 +1,8 @@
 /** NoSchedule taints that say what a node's conditions say, and that it is cordoned. Source: node_lifecycle_controller.go (doNoScheduleTaintingPass). */
 import { hasCode } from '../../../errors.ts';
 import type { Node, Taint } from '../../../kube/types.ts';
+import { NOT_READY, sameTaint, UNREACHABLE, UNSCHEDULABLE } from '../../../taints.ts';
 import type { Controller, ControllerContext } from '../context.ts';
-import { NOT_READY, sameTaint, UNREACHABLE, UNSCHEDULABLE } from '../taints.ts';
 import { changeTaints } from './node-state.ts';
 
 const WORKERS = 8;

@@ -6,7 +6,7 @@ import type { KubeClient } from '../../../kube/client.ts';
 import { formatTime } from '../../../kube/micro-time.ts';
 import { NODES } from '../../../kube/resources.ts';
 import type { Node, NodeCondition, Taint } from '../../../kube/types.ts';
-import { NOT_READY, sameTaint, UNREACHABLE } from '../taints.ts';
+import { NOT_READY, sameTaint, UNREACHABLE } from '../../../taints.ts';
 
 export const NOT_READY_NO_EXECUTE: Taint = { key: NOT_READY, effect: 'NoExecute' };
 export const UNREACHABLE_NO_EXECUTE: Taint = { key: UNREACHABLE, effect: 'NoExecute' };

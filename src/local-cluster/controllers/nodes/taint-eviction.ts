@@ -4,11 +4,11 @@ import { hasCode } from '../../../errors.ts';
 import { keyOf } from '../../../kube/informer.ts';
 import { PODS } from '../../../kube/resources.ts';
 import type { Node, Pod, Taint } from '../../../kube/types.ts';
+import { toleratedMs } from '../../../taints.ts';
 import { sameJson } from '../../api-server/api-object.ts';
 import type { Controller, ControllerContext } from '../context.ts';
 import { at } from '../ownership.ts';
 import { disruption, isEnding, writePodStatus } from '../pod-state.ts';
-import { toleratedMs } from '../taints.ts';
 
 const WORKERS = 8;
 const WHY = disruption('DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint');

@@ -5,7 +5,7 @@
 import type { Random } from '../../../clock.ts';
 import type { Pod } from '../../../kube/types.ts';
 import { matchesNode, matchesTerm } from '../../../node-affinity.ts';
-import { tolerates, UNSCHEDULABLE, untolerated } from '../taints.ts';
+import { tolerates, UNSCHEDULABLE, untolerated } from '../../../taints.ts';
 import { type NodeView, type PlacedPod, placedPod } from './cluster-view.ts';
 import { hasFreePorts, hostPorts, leastAllocated, missingResources } from './fit.ts';
 import { affinityFilter, affinityScores, type NamespaceLabels } from './pod-affinity.ts';

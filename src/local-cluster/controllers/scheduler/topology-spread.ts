@@ -2,8 +2,8 @@
 
 import type { Node, Pod } from '../../../kube/types.ts';
 import { matchesNode } from '../../../node-affinity.ts';
+import { untolerated } from '../../../taints.ts';
 import { isEnding } from '../pod-state.ts';
-import { untolerated } from '../taints.ts';
 import type { NodeView } from './cluster-view.ts';
 import { type PodSelector, podSelector } from './pod-selector.ts';
 

@@ -1,5 +1,5 @@
 /** Taints and tolerations. Source: k8s.io/api core/v1 toleration.go, pkg/apis/core/v1/helper. */
-import type { Pod, Taint } from '../../kube/types.ts';
+import type { Pod, Taint } from './kube/types.ts';
 
 export type Toleration = NonNullable<NonNullable<Pod['spec']>['tolerations']>[number];
 
