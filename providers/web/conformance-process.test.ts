@@ -41,6 +41,7 @@ providerConformance('web, on processes', {
           containers: [{ name: 'main', image: 'registry.example/suite:1', command: command(wish) }],
         },
       }),
+      shell: (script) => ({ image: 'registry.example/suite:1', command: ['sh', '-c', script] }),
       async exit(folder, ref, code) {
         const pipe = join(folder, 'pods', podKey(OWNER, ref.uid), 'main', 'work', 'end');
         await eventually(() =>

@@ -35,10 +35,11 @@ export function isTokenVolume(name: string): boolean {
 export function unsupportedFields({ spec }: Pod, capabilities: Capabilities): readonly Unsupported[] {
   if (spec === undefined) return [{ path: 'spec', reason: 'missing' }];
   const found: Unsupported[] = [];
-  for (const field of ['ephemeralContainers', 'resourceClaims'] as const) {
-    if ((spec[field]?.length ?? 0) > 0) {
-      found.push({ path: `spec.${field}`, reason: 'not part of the protocol' });
-    }
+  if ((spec.resourceClaims?.length ?? 0) > 0) {
+    found.push({ path: 'spec.resourceClaims', reason: 'not part of the protocol' });
+  }
+  if ((spec.ephemeralContainers?.length ?? 0) > 0 && !capabilities.update.includes('ephemeralContainers')) {
+    found.push({ path: 'spec.ephemeralContainers', reason: 'this backend adds no containers to a pod' });
   }
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [i, container] of (spec[list] ?? []).entries()) {

@@ -89,12 +89,13 @@ async function lookByExec(
 ): Promise<ProbeOutcome> {
   try {
     const { exitCode, output } = await reach.exec(container.name, command, signal);
-    return exitCode === 0 ? SUCCESS : { result: 'failure', output };
+    // What was killed for its time has an exit code as well.
+    if (!signal.aborted) return exitCode === 0 ? SUCCESS : { result: 'failure', output };
   } catch (error) {
     if (!signal.aborted) throw error;
-    return {
-      result: 'failure',
-      output: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${timeout}`,
-    };
   }
+  return {
+    result: 'failure',
+    output: `command timed out: ${JSON.stringify(command.join(' '))} timed out after ${timeout}`,
+  };
 }

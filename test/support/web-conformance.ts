@@ -16,6 +16,7 @@ import { startFaultProxy } from './fault-proxy.ts';
 export interface WebConformance {
   readonly runtime: RuntimeOptions;
   pod(wish: PodWish): ReturnType<ConformanceBackend['pod']>;
+  readonly shell?: NonNullable<ConformanceBackend['shell']>;
   /** Makes the container `main` of the pod end; `folder` is the backend's. */
   exit?(folder: string, ref: PodRef, code: number): Promise<void>;
   /** What the suite gets as a provider. */
@@ -54,6 +55,7 @@ export async function startWebConformance(how: WebConformance): Promise<Conforma
         ),
       ),
     pod: how.pod,
+    ...(how.shell === undefined ? {} : { shell: how.shell }),
     restart: () => restart(),
     loseNextReply: () => proxy.loseNextReply(),
     hang: (on) => proxy.hang(on),

@@ -123,5 +123,14 @@ function unsupported({ metadata, spec }: Pod): readonly Unsupported[] {
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC'] as const) {
     if (spec?.[field] === true) found.push({ path: `spec.${field}`, reason: 'there is no host' });
   }
+  for (const list of ['initContainers', 'containers'] as const) {
+    for (const [i, container] of (spec?.[list] ?? []).entries()) {
+      for (const field of ['livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'] as const) {
+        if (container[field] !== undefined) {
+          found.push({ path: `spec.${list}[${i}].${field}`, reason: 'simulated containers have no process' });
+        }
+      }
+    }
+  }
   return found;
 }

@@ -1,6 +1,6 @@
 /** What a provider's author gives the conformance suite: a fresh backend per test, pods that do as told, and faults. */
 import type { Clock } from '../../clock.ts';
-import type { Pod } from '../../kube/types.ts';
+import type { Container, Pod } from '../../kube/types.ts';
 import type { PodRef, Provider } from '../contract.ts';
 
 /** What a pod of the suite has to do. Its one container is called `main`. */
@@ -24,6 +24,8 @@ export interface ConformanceBackend extends AsyncDisposable {
   connect(): Provider;
   /** The pod that does this; undefined when the backend has none. Name, namespace and UID are filled in by the suite. */
   pod(wish: PodWish): Pod | undefined;
+  /** What makes a container run this POSIX shell script, in a folder that it may write to and that its probes and hooks begin in. */
+  shell?(script: string): Pick<Container, 'image' | 'command' | 'args'>;
   /** Lets this much of `clock` pass. @defaultValue real time passes */
   advance?(ms: number): Promise<void>;
   /** Kills the backend and starts it again with what it persists. */

@@ -11,6 +11,7 @@ import { deletion } from './deletion.ts';
 import { faults } from './faults.ts';
 import { fencing } from './fencing.ts';
 import type { ConformanceHarness } from './harness.ts';
+import { lifecycle } from './lifecycle.ts';
 import { containerLogs } from './logs.ts';
 import { reading } from './reading.ts';
 import { validation } from './validation.ts';
@@ -32,6 +33,7 @@ export function providerConformance(name: string, harness: ConformanceHarness): 
     watching(harness);
     zoneReporting(harness);
     containerLogs(harness);
+    lifecycle(harness);
     validation(harness);
     faults(harness);
   });

@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env, kill } from 'node:process';
@@ -83,6 +85,53 @@ describe('a container', () => {
       await provider.create(podOf('one', { command: note('main') }, { ...NEVER, initContainers }), operation());
       await terminated(provider, 'one');
       expect(readFileSync(join(folder, 'order'), 'utf8')).toBe('first\nsecond\nmain\n');
+    }));
+
+  it('can be added to a pod that runs, for debugging', () =>
+    onServer(async (provider) => {
+      const pod = podOf('one', sh('exec sleep 100000'));
+      await provider.create(pod, operation());
+      const debug = { name: 'debug', command: ['sh', '-c', 'echo found it; exit 4'] };
+      const spec = { containers: [], ...pod.pod.spec, ephemeralContainers: [debug] };
+      await provider.update({ ...pod, pod: { ...pod.pod, spec }, hash: 'h2' }, operation());
+      const ended = await eventually('it has ended', async () => {
+        const { observation } = (await read(provider, 'one')) ?? {};
+        return observation?.containers.find(({ name, state }) => name === 'debug' && state.terminated !== undefined);
+      });
+      expect(ended).toMatchObject({ restartCount: 0, state: { terminated: { exitCode: 4 } } });
+      const { observation } = (await read(provider, 'one')) ?? {};
+      expect(observation?.containers.find(({ name }) => name === 'main')?.state.running).toBeDefined();
+    }));
+
+  it('is looked at over TCP and HTTP, and what is found is told, also by a backend that was restarted', () =>
+    onServer(async (provider, server) => {
+      const app = createServer((_request, response) => void response.writeHead(status).end());
+      let status = 500;
+      app.listen(0, '127.0.0.1');
+      await once(app, 'listening');
+      const { port } = app.address() as AddressInfo;
+      const probes = {
+        startupProbe: { tcpSocket: { port }, periodSeconds: 1 },
+        readinessProbe: { httpGet: { port }, periodSeconds: 1 },
+      };
+      await provider.create(podOf('one', { ...sh('exec sleep 100000'), ...probes }), operation());
+      const main = async (from: Provider) => (await read(from, 'one'))?.observation.containers[0];
+      await eventually('it has started', async () => (await main(provider))?.started || undefined);
+      const unhealthy = await eventually(
+        'it is told of',
+        async () => (await read(provider, 'one'))?.observation.events,
+      );
+      expect(unhealthy.at(-1)).toMatchObject({
+        type: 'Warning',
+        reason: 'Unhealthy',
+        message: 'Readiness probe failed: HTTP probe failed with statuscode: 500',
+      });
+      expect((await main(provider))?.ready).toBe(false);
+      await server.restart();
+      await using again = connectTo({ url: server.url });
+      status = 200;
+      await eventually('it is ready', async () => (await main(again))?.ready || undefined);
+      app.close();
     }));
 
   it('takes everything that it started with it', () =>

@@ -160,6 +160,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       stats: true,
       probes: true,
       lifecycleHooks: true,
+      update: [...BASE_CAPABILITIES.update, 'ephemeralContainers'],
       volumes: noMounts === undefined ? ['emptyDir', ...CONTENT_VOLUMES] : [],
     },
     notice:

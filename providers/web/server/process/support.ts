@@ -1,5 +1,6 @@
 /** What of a pod cannot be honoured by plain processes of this machine. */
 import type { Container, Pod } from '../../../../src/kube/types.ts';
+import { unsupportedInLife } from '../../../../src/lifecycle/support.ts';
 import type { Unsupported } from '../../../../src/provider/contract.ts';
 import { isTokenVolume } from '../../support.ts';
 
@@ -8,7 +9,8 @@ const OWN_USER = "processes run as the backend's own user";
 /** `noMounts`: why this machine can mount nothing for a process; undefined when it can. */
 export function unsupportedByProcesses({ spec }: Pod, noMounts: string | undefined): readonly Unsupported[] {
   const found: Unsupported[] = [];
-  for (const list of ['initContainers', 'containers'] as const) {
+  found.push(...unsupportedInLife(spec));
+  for (const list of ['initContainers', 'containers', 'ephemeralContainers'] as const) {
     for (const [i, container] of (spec?.[list] ?? []).entries()) {
       for (const { path, reason } of inContainer(container, noMounts)) {
         found.push({ path: `spec.${list}[${i}].${path}`, reason });
