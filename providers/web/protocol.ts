@@ -87,6 +87,13 @@ export type WatchLine = WatchEvent | { readonly type: 'heartbeat' };
 /** Answer to `GET /v2/zone`, and one line of `GET /v2/zone?watch=true`. */
 export type ZoneLine = ZoneReport;
 
+/** Body of `PUT /v2/zone`: what an operator says of the zone. `Up` leaves the word to the backend. */
+export interface ZoneSwitch {
+  readonly state: 'Up' | 'NoNew' | 'Down';
+  /** For people. */
+  readonly reason: string;
+}
+
 /** The body of every answer that is no success. */
 export interface ErrorAnswer {
   readonly error: {

@@ -24,6 +24,8 @@ Runtime "process" runs each container's command as a process of this machine, WI
 
 Without --token-file and --client-ca only this machine may call: it listens on loopback addresses only and refuses requests with an Origin or a foreign Host. On any other address it demands the token or a client certificate.
 
+To drain it, tell it with PUT /v2/zone that it takes no new pods (NoNew) or that the zone is down (Down), with a reason; providers/web/README.md says how.
+
 SIGTERM or SIGINT ends it in good order; pods keep running, and it finds them again. One line on stdout says when it listens; logs go to stderr.`,
   options: {
     listen: {

@@ -23,6 +23,7 @@ import type {
   VolumeContent,
   ZoneReport,
 } from '../../../src/provider/contract.ts';
+import type { ZoneSwitch } from '../protocol.ts';
 import { DeletedUids } from '../../simulated/deleted-uids.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
@@ -103,6 +104,9 @@ export class Backend {
       if (this.#deleted.has(pod.ref.uid)) throw new ZoneletError('Conflict', `pod ${pod.ref.uid} was deleted here`);
       const unsupported = this.runtime.unsupported(pod.pod);
       if (unsupported.length > 0) throw new UnsupportedPod(unsupported);
+      const { state, reason } = store.zone;
+      if (state === 'Down') throw new ZoneletError('Unavailable', `the zone is down: ${reason}`);
+      if (state === 'NoNew') throw new ZoneletError('NoCapacity', `the backend takes no new pods: ${reason}`);
       if (this.#full()) throw new ZoneletError('NoCapacity', `the backend takes no more than ${this.#size} pods`);
       const address = this.runtime.takeAddress();
       const plan = { ...kept(pod), owner: fence.owner, address, createdAtMs: clock.now() };
@@ -248,14 +252,23 @@ export class Backend {
   }
 
   report(): ZoneReport {
-    const { capacity } = this.#options;
+    const { capacity, store } = this.#options;
+    const { state, reason } = store.zone;
     const full = this.#full();
+    const runs = `the ${this.runtime.kind} backend runs ${this.#size} pods`;
     return {
-      state: full ? 'NoNew' : 'Up',
+      state: state === 'Up' && full ? 'NoNew' : state,
       capacity,
       allocatable: capacity,
-      evidence: `the ${this.runtime.kind} backend runs ${this.#size} pods${full ? ' and takes no more' : ''}`,
+      evidence:
+        state === 'Up' ? `${runs}${full ? ' and takes no more' : ''}` : `an operator said ${state}: ${reason}; ${runs}`,
     };
+  }
+
+  /** What an operator says of the zone, kept until the next word. */
+  switchZone(zone: ZoneSwitch): void {
+    this.#options.store.putZone(zone);
+    this.#zoneChanged();
   }
 
   /** Told when the zone's own state changed. */

@@ -1,7 +1,8 @@
-/** The bodies that carry a pod or its volumes, looked over before anything is done with them. */
+/** Bodies of requests, looked over before anything is done with them. */
 import type { IncomingMessage } from 'node:http';
 import { ZoneletError } from '../../../src/errors.ts';
 import type { PullSecret, ResolvedPod, VolumeContent, VolumeFile } from '../../../src/provider/contract.ts';
+import type { ZoneSwitch } from '../protocol.ts';
 import { Refused } from './refusals.ts';
 
 /**
@@ -28,7 +29,19 @@ export async function volumesBodyOf(request: IncomingMessage): Promise<Readonly<
   return checkedVolumes(body.volumes);
 }
 
-export async function jsonOf(request: IncomingMessage): Promise<unknown> {
+/** What an operator says of the zone. */
+export async function zoneBodyOf(request: IncomingMessage): Promise<ZoneSwitch> {
+  const body = await jsonOf(request);
+  const { state, reason } = isRecord(body) ? body : {};
+  if (state !== 'Up' && state !== 'NoNew' && state !== 'Down') throw invalid('state must be Up, NoNew or Down');
+  if (state === 'Up') return { state, reason: '' };
+  if (typeof reason !== 'string' || reason === '' || reason.length > 500) {
+    throw invalid('reason must say why, in at most 500 characters');
+  }
+  return { state, reason };
+}
+
+async function jsonOf(request: IncomingMessage): Promise<unknown> {
   const type = request.headers['content-type']?.split(';')[0]?.trim();
   if (type !== 'application/json') throw new Refused(415, 'InvalidInput', 'the body must be application/json');
   const chunks: Buffer[] = [];

@@ -109,6 +109,33 @@ describe('a pod from create to gone', () => {
     expect((await send(server, 'GET', '/healthz')).body).toEqual({ status: 'ok' });
   });
 
+  it('says NoNew or Down when an operator says so, also after a restart, and takes no new pods then', async () => {
+    await using server = await startTestServer();
+    await using provider = connectTo({ url: server.url });
+    await provider.create(podOf('old'), operation());
+    const say = (body: object) => send(server, 'PUT', '/v2/zone', JSON_BODY, body);
+    expect(await say({ state: 'NoNew' })).toMatchObject({ status: 400, body: { error: { message: expect.stringMatching(/reason/) } } });
+    expect(await say({ state: 'Unknown', reason: 'r' })).toMatchObject({ status: 400 });
+    expect(await say({ state: 'NoNew', reason: 'new disks' })).toMatchObject({ status: 200, body: { state: 'NoNew' } });
+    await server.restart();
+    await using after = connectTo({ url: server.url });
+    const stop = new AbortController();
+    const reports = after.zoneReports(stop.signal)[Symbol.asyncIterator]();
+    expect((await reports.next()).value).toMatchObject({
+      state: 'NoNew',
+      evidence: expect.stringContaining('new disks'),
+    });
+    expect(await after.create(podOf('new'), operation()).catch(codeOf)).toBe('NoCapacity');
+    expect((await after.create(podOf('old'), operation())).outcome).toBe('adopted');
+    await say({ state: 'Down', reason: 'no power' });
+    expect((await reports.next()).value).toMatchObject({ state: 'Down' });
+    expect(await after.create(podOf('new'), operation()).catch(codeOf)).toBe('Unavailable');
+    await say({ state: 'Up' });
+    expect((await reports.next()).value).toMatchObject({ state: 'Up' });
+    expect((await after.create(podOf('new'), operation())).outcome).toBe('created');
+    stop.abort();
+  });
+
   it('takes no more pods than it has room for', async () => {
     await using server = await startTestServer({ capacity: { pods: '1' } });
     const headers = { ...WRITE, ...JSON_BODY };

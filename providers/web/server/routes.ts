@@ -13,7 +13,7 @@ import type {
 } from '../protocol.ts';
 import { answer, write } from './answer.ts';
 import type { Backend } from './backend.ts';
-import { podBodyOf, volumesBodyOf } from './pod-body.ts';
+import { podBodyOf, volumesBodyOf, zoneBodyOf } from './pod-body.ts';
 import { Refused } from './refusals.ts';
 import { checkUid, fenceOf, flag, gracePeriodOf, integer, logOptionsOf, ownerOf, targetOf } from './request.ts';
 import { streamWatch, streamZone } from './streams.ts';
@@ -78,6 +78,12 @@ const SINGLE: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
     GET(request, response, { backend, clock, signal }) {
       if (flag(targetOf(request).query, 'watch')) return streamZone(backend, response, clock, signal);
       return answer(response, 200, backend.report());
+    },
+    async PUT(request, response, { backend, signal }) {
+      const zone = await zoneBodyOf(request);
+      assertStillThere(signal);
+      backend.switchZone(zone);
+      answer(response, 200, backend.report());
     },
   },
   stats: {

@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { messageOf, ZoneletError } from '../../../src/errors.ts';
 import type { Fence } from '../../../src/provider/contract.ts';
+import type { ZoneSwitch } from '../protocol.ts';
 import type { PodRecord, PodState } from './pod-record.ts';
 
 export interface FenceRecord extends Pick<Fence, 'owner' | 'epoch' | 'holder'> {}
@@ -25,6 +26,7 @@ export interface FenceRecord extends Pick<Fence, 'owner' | 'epoch' | 'holder'> {
 type Line =
   | { readonly head: { readonly version: 1; readonly zone: string; readonly runtime: string } }
   | { readonly fence: FenceRecord }
+  | { readonly zone: ZoneSwitch }
   | { readonly pod: PodRecord }
   | { readonly state: { readonly uid: string; readonly owner: string; readonly state: PodState } }
   | { readonly gone: { readonly uid: string; readonly owner: string } };
@@ -38,9 +40,12 @@ export interface StoreOptions {
 export interface Store extends Disposable {
   /** What was found, and then as it was put. */
   readonly fences: ReadonlyMap<string, FenceRecord>;
+  /** What an operator said of the zone last. */
+  readonly zone: ZoneSwitch;
   /** What was found, in the order of creation. */
   readonly found: readonly PodRecord[];
   putFence(fence: FenceRecord): void;
+  putZone(zone: ZoneSwitch): void;
   putPod(record: PodRecord): void;
   /** For a pod that was put before. */
   putState(record: PodRecord): void;
@@ -57,12 +62,16 @@ export function openStore({ folder, zone, runtime }: StoreOptions): Store {
   const file = join(folder, 'state.log');
   const fences = new Map<string, FenceRecord>();
   const pods = new Map<string, PodRecord>();
+  let zoneSwitch: ZoneSwitch = { state: 'Up', reason: '' };
   const head: Line = { head: { version: 1, zone, runtime } };
 
   const read = readLines(file);
   const first = read.lines[0];
   if (first !== undefined) checkHead(first, zone, runtime, file);
-  for (const line of read.lines) apply(line, fences, pods);
+  for (const line of read.lines) {
+    if ('zone' in line) zoneSwitch = line.zone;
+    else apply(line, fences, pods);
+  }
   let fd = openSync(file, 'a', 0o600);
   // What was being written when the process was killed was never answered.
   ftruncateSync(fd, read.goodBytes);
@@ -94,6 +103,7 @@ export function openStore({ folder, zone, runtime }: StoreOptions): Store {
     };
     put(head);
     for (const fence of fences.values()) put({ fence });
+    put({ zone: zoneSwitch });
     for (const pod of pods.values()) put({ pod });
     fsyncSync(next);
     closeSync(next);
@@ -107,11 +117,19 @@ export function openStore({ folder, zone, runtime }: StoreOptions): Store {
 
   return {
     fences,
+    get zone() {
+      return zoneSwitch;
+    },
     found,
     putFence(fence) {
       append({ fence });
       fdatasyncSync(fd);
       fences.set(fence.owner, fence);
+    },
+    putZone(zone) {
+      append({ zone });
+      fdatasyncSync(fd);
+      zoneSwitch = zone;
     },
     putPod(record) {
       append({ pod: record });
