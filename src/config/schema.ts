@@ -57,13 +57,13 @@ const provider = z
       kind: z
         .string({ error: 'the name of a provider' })
         .describe(
-          'Which provider: `simulated` (in process, for trials and benchmarks) or `web` (any HTTP service that speaks its protocol).',
+          'Which provider: `simulated` (in process, for trials and benchmarks) or `web` (any HTTP service that speaks its protocol), or the kind of a provider from outside, with `moduleFile` or `package` beside it.',
         ),
     },
     { error: 'a map with kind and the options of that kind' },
   )
   .describe(
-    "What runs the zone's pods: `kind` and the options of that kind, which its README in `providers/` lists. Options whose names end in `File` or `Dir` are paths, relative to this file.",
+    "What runs the zone's pods: `kind` and the options of that kind, which its README in `providers/` lists. A provider from outside is found by `moduleFile` (a JavaScript or TypeScript module) or `package` (an npm package). Options whose names end in `File` or `Dir` are paths, relative to this file.",
   );
 
 const A_FOLDER = 'an absolute path without ".."';

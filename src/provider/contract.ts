@@ -296,6 +296,8 @@ export interface ProviderContext {
 /** What a provider's module exports as `provider`: how its options are checked and how it is made. */
 export interface ProviderModule<Options = unknown> {
   readonly kind: string;
+  /** `CONTRACT_VERSION` of the contract that it was written against. Demanded of a module from outside this project. */
+  readonly contract?: number;
   /** Checks the configuration's `provider` object, `kind` included. All problems at once, each with the path inside that object. */
   parseOptions(raw: unknown):
     | { readonly ok: true; readonly options: Options }

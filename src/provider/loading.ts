@@ -1,6 +1,8 @@
-/** From a provider's name in the configuration to its module: the one dynamic import, so that only what is used is loaded. */
-import { ZoneletError } from '../errors.ts';
+/** From a provider's name in the configuration to its module: loaded only when it is used. Those from outside are in `outside-module.ts`. */
+import { messageOf, ZoneletError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
 import type { Provider, ProviderContext, ProviderModule } from './contract.ts';
+import { findOutsideModule, type Outside, providerFaults } from './outside-module.ts';
 
 /** Literal paths, so that the published JavaScript gets them rewritten and checkers see them. */
 const BUILT_IN: Readonly<Record<string, () => Promise<{ readonly provider: unknown }>>> = {
@@ -20,28 +22,63 @@ export type LoadedProvider =
   | { readonly ok: true; create(context: ProviderContext): Provider }
   | { readonly ok: false; readonly problems: readonly ProviderProblem[] };
 
+/** Options of the configuration's `provider` object that say where a provider from outside is; not handed to it. */
+const WHERE = ['moduleFile', 'package'] as const;
+
 /**
- * Finds the module that `raw.kind` names and has it check the options. Nothing is contacted, nothing is made yet:
- * a wrong configuration is a result, not an error.
+ * Finds the module that `raw.kind` names, or that `raw.moduleFile` or `raw.package` leads to, and has it check the
+ * options. Nothing is contacted, nothing is made yet: a wrong configuration is a result, not an error.
  */
 export async function loadProvider(raw: {
   readonly kind: string;
   readonly [option: string]: unknown;
 }): Promise<LoadedProvider> {
-  const load = Object.hasOwn(BUILT_IN, raw.kind) ? BUILT_IN[raw.kind] : undefined;
-  if (load === undefined)
-    return {
-      ok: false,
-      problems: [{ path: ['kind'], message: unknownKind(raw.kind) }],
-    };
-  // Each module's options are its own business: what it parsed goes back to it and nowhere else.
-  const module = (await load()).provider as ProviderModule;
-  const parsed = module.parseOptions(raw);
+  const found = await findModule(raw);
+  if (!found.ok) return found;
+  const { module } = found;
+  const options = Object.fromEntries(Object.entries(raw).filter(([name]) => !WHERE.some((each) => each === name)));
+  let parsed: ReturnType<ProviderModule['parseOptions']>;
+  try {
+    // Each module's options are its own business: what it parsed goes back to it and nowhere else.
+    parsed = module.parseOptions(options);
+  } catch (error) {
+    return problem('kind', `the provider could not look at its options: ${messageOf(error)}`);
+  }
   if (!parsed.ok) return parsed;
+  const { options: good } = parsed;
   return {
     ok: true,
-    create: (context) => module.create(parsed.options, context),
+    create(context) {
+      const provider: Provider = module.create(good, context);
+      const faults = providerFaults(provider, raw.kind, context.zone);
+      if (faults.length === 0) return provider;
+      throw new ZoneletError('InvalidInput', `the provider of kind ${raw.kind} cannot be used: ${faults.join('; ')}`);
+    },
   };
+}
+
+type Found = { readonly ok: true; readonly module: ProviderModule } | (LoadedProvider & { readonly ok: false });
+
+async function findModule(raw: { readonly kind: string; readonly [option: string]: unknown }): Promise<Found> {
+  const { kind, moduleFile, package: name } = raw;
+  const load = Object.hasOwn(BUILT_IN, kind) ? BUILT_IN[kind] : undefined;
+  const where = WHERE.filter((option) => raw[option] !== undefined);
+  if (where.length === 0) {
+    if (load === undefined) return problem('kind', unknownKind(kind));
+    return { ok: true, module: (await load()).provider as ProviderModule };
+  }
+  if (load !== undefined) return problem(where[0] ?? 'kind', `${kind} is built in: it comes from no other place`);
+  if (where.length > 1) return problem('package', 'give either moduleFile or package');
+  let from: Outside;
+  if (typeof moduleFile === 'string') from = { moduleFile };
+  else if (typeof name === 'string') from = { package: name };
+  else return problem(where[0] ?? 'kind', 'must be text');
+  const found = await findOutsideModule(kind, from);
+  return found.ok ? found : problem(found.option, found.message);
+}
+
+function problem(option: string, message: string): LoadedProvider & { readonly ok: false } {
+  return { ok: false, problems: [{ path: [option], message }] };
 }
 
 /** For those who have had the configuration checked: a problem is an error here. */
@@ -56,27 +93,8 @@ export async function createProvider(
 }
 
 function unknownKind(kind: string): string {
-  const known = `known kinds: ${PROVIDER_KINDS.join(', ')}`;
-  const nearest = PROVIDER_KINDS.map((name) => ({
-    name,
-    distance: editDistance(kind.toLowerCase(), name),
-  })).sort((a, b) => a.distance - b.distance)[0];
-  // More than half of it different is no misspelling.
-  const hint =
-    nearest !== undefined && nearest.distance <= nearest.name.length / 2 ? `, did you mean ${nearest.name}?` : '';
-  return `unknown provider kind ${JSON.stringify(kind)}${hint === '' ? '' : hint} (${known})`;
-}
-
-/** Levenshtein's: insertions, deletions and replacements. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const meant = nearest(kind, PROVIDER_KINDS);
+  const hint = meant === undefined ? '' : `, did you mean ${meant}?`;
+  const known = `known kinds: ${PROVIDER_KINDS.join(', ')}; others need moduleFile or package`;
+  return `unknown provider kind ${JSON.stringify(kind)}${hint} (${known})`;
 }

@@ -23,8 +23,8 @@ import type {
   VolumeContent,
   ZoneReport,
 } from '../../../src/provider/contract.ts';
-import type { ZoneSwitch } from '../protocol.ts';
 import { DeletedUids } from '../../simulated/deleted-uids.ts';
+import type { ZoneSwitch } from '../protocol.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
 import { createPodLife, type PodLife } from './pod-life.ts';

@@ -114,7 +114,10 @@ describe('a pod from create to gone', () => {
     await using provider = connectTo({ url: server.url });
     await provider.create(podOf('old'), operation());
     const say = (body: object) => send(server, 'PUT', '/v2/zone', JSON_BODY, body);
-    expect(await say({ state: 'NoNew' })).toMatchObject({ status: 400, body: { error: { message: expect.stringMatching(/reason/) } } });
+    expect(await say({ state: 'NoNew' })).toMatchObject({
+      status: 400,
+      body: { error: { message: expect.stringMatching(/reason/) } },
+    });
     expect(await say({ state: 'Unknown', reason: 'r' })).toMatchObject({ status: 400 });
     expect(await say({ state: 'NoNew', reason: 'new disks' })).toMatchObject({ status: 200, body: { state: 'NoNew' } });
     await server.restart();
