@@ -319,7 +319,7 @@ describe('what is refused', () => {
       volumes: [
         { name: 'a', projected },
         { name: 'b', persistentVolumeClaim: { claimName: 'p' } },
-        { name: 'c', hostPath: { path: '/' } },
+        { name: 'c', iscsi: { iqn: 'i', lun: 0, targetPortal: 't' } },
       ],
     };
     const capabilities = { ...none, volumes: ['projected'] };
@@ -334,7 +334,7 @@ describe('what is refused', () => {
         path: 'spec.volumes[1].persistentVolumeClaim',
         reason: 'persistent volumes are not offered by this backend',
       },
-      { path: 'spec.volumes[2].hostPath', reason: 'not offered by this backend' },
+      { path: 'spec.volumes[2].iscsi', reason: 'not offered by this backend' },
     ]);
   });
 
