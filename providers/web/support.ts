@@ -19,8 +19,6 @@ export const BASE_CAPABILITIES: Capabilities = {
   lifecycleHooks: false,
   // Needs nothing but the backend itself.
   volumes: ['emptyDir'],
-  serviceAccountTokens: true,
-  podIPsInEnvironment: false,
   update: ['containers[*].image', 'initContainers[*].image'],
 };
 

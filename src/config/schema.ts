@@ -57,7 +57,7 @@ const provider = z
       kind: z
         .string({ error: 'the name of a provider' })
         .describe(
-          'Which provider: `simulated` (in process, for trials and benchmarks) or `web` (any HTTP service that speaks its protocol), or the kind of a provider from outside, with `moduleFile` or `package` beside it.',
+          'Which provider: `docker` (Docker engines), `web` (any HTTP service that speaks its protocol), `simulated` (in process, for trials and benchmarks), or the kind of a provider from outside, with `moduleFile` or `package` beside it.',
         ),
     },
     { error: 'a map with kind and the options of that kind' },

@@ -8,6 +8,7 @@ import { findOutsideModule, type Outside, providerFaults } from './outside-modul
 const BUILT_IN: Readonly<Record<string, () => Promise<{ readonly provider: unknown }>>> = {
   simulated: () => import('../../providers/simulated/provider.ts'),
   web: () => import('../../providers/web/provider.ts'),
+  docker: () => import('../../providers/docker/provider.ts'),
 };
 
 export const PROVIDER_KINDS: readonly string[] = Object.keys(BUILT_IN);

@@ -22,8 +22,8 @@ export interface FaultProxy extends AsyncDisposable {
    * nothing; until it is called with false.
    */
   halfClose(on: boolean): void;
-  /** The next PUT or DELETE gets through; once it was answered, its connection breaks without the answer. */
-  loseNextReply(): void;
+  /** The next PUT or DELETE (or what begins as `of` says) gets through; once it was answered, its connection breaks without the answer. */
+  loseNextReply(of?: RegExp): void;
 }
 
 /** One direction of one connection. */
@@ -49,7 +49,7 @@ export async function startFaultProxy(): Promise<FaultProxy> {
   let hangs = false;
   let holds = false;
   let halfClosed = false;
-  let losing = false;
+  let losing: RegExp | undefined;
   let delayMs = 0;
   const links = new Set<Link>();
 
@@ -107,8 +107,8 @@ export async function startFaultProxy(): Promise<FaultProxy> {
     upstream.on('end', () => answers.end());
     upstream.on('close', () => answers.end());
     client.on('data', (chunk) => {
-      if (losing && /^(PUT|DELETE) /.test(chunk.toString('latin1', 0, 7))) {
-        losing = false;
+      if (losing?.test(chunk.toString('latin1', 0, 300)) === true) {
+        losing = undefined;
         loses = true;
       }
       requests.send(chunk);
@@ -171,8 +171,8 @@ export async function startFaultProxy(): Promise<FaultProxy> {
       // The server's ends that nobody holds any more.
       else breakAll();
     },
-    loseNextReply() {
-      losing = true;
+    loseNextReply(of = /^(PUT|DELETE) /) {
+      losing = of;
     },
     async [Symbol.asyncDispose]() {
       halfClosed = false;

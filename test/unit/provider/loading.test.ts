@@ -28,19 +28,19 @@ describe('loading a provider', () => {
   it.each([
     [
       'simulatd',
-      'unknown provider kind "simulatd", did you mean simulated? (known kinds: simulated, web; others need moduleFile or package)',
+      'unknown provider kind "simulatd", did you mean simulated? (known kinds: simulated, web, docker; others need moduleFile or package)',
     ],
     [
       'Web',
-      'unknown provider kind "Web", did you mean web? (known kinds: simulated, web; others need moduleFile or package)',
+      'unknown provider kind "Web", did you mean web? (known kinds: simulated, web, docker; others need moduleFile or package)',
     ],
     [
       'kubernetes',
-      'unknown provider kind "kubernetes" (known kinds: simulated, web; others need moduleFile or package)',
+      'unknown provider kind "kubernetes" (known kinds: simulated, web, docker; others need moduleFile or package)',
     ],
     [
       'constructor',
-      'unknown provider kind "constructor" (known kinds: simulated, web; others need moduleFile or package)',
+      'unknown provider kind "constructor" (known kinds: simulated, web, docker; others need moduleFile or package)',
     ],
   ])('says what it knows instead of %s', async (kind, message) => {
     expect(await loadProvider({ kind })).toEqual({ ok: false, problems: [{ path: ['kind'], message }] });

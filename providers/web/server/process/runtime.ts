@@ -161,7 +161,6 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       probes: true,
       lifecycleHooks: true,
       update: [...BASE_CAPABILITIES.update, 'ephemeralContainers'],
-      podIPsInEnvironment: true,
       volumes: noMounts === undefined ? ['emptyDir', ...CONTENT_VOLUMES] : [],
     },
     notice:
