@@ -33,6 +33,10 @@ const CAPABILITIES: Capabilities = {
   probes: false,
   lifecycleHooks: false,
   volumes: VOLUMES,
+  // Nobody could read a token, and each would cost the API server a write.
+  serviceAccountTokens: false,
+  // Nobody reads an environment either.
+  podIPsInEnvironment: true,
   update: ['containers[*].image', 'initContainers[*].image'],
 };
 

@@ -25,6 +25,8 @@ const FLAGS = [
   'initContainers',
   'probes',
   'lifecycleHooks',
+  'serviceAccountTokens',
+  'podIPsInEnvironment',
 ] as const satisfies readonly (keyof Capabilities)[];
 
 export function createLearned(client: Client): Learned {
@@ -64,7 +66,7 @@ function read(answer: unknown): Capabilities {
     throw new ZoneletError('Unavailable', `the backend speaks protocol ${JSON.stringify(protocol)}, not 2`);
   }
   const told = record(capabilities);
-  const flags = Object.fromEntries(FLAGS.map((name) => [name, flagOf(told[name], BASE_CAPABILITIES[name])]));
+  const flags = Object.fromEntries(FLAGS.map((name) => [name, flagOf(told[name], BASE_CAPABILITIES[name] === true)]));
   return {
     ...BASE_CAPABILITIES,
     ...flags,

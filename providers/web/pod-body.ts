@@ -23,11 +23,12 @@ export interface VolumesBody {
 }
 
 /** Nothing but what the protocol has, whatever else the caller's object carries. */
-export function bodyOf({ ref, pod, env, volumes, pullSecrets, hash }: ResolvedPod): PodBody {
+export function bodyOf({ ref, pod, env, podIPMarkers, volumes, pullSecrets, hash }: ResolvedPod): PodBody {
   return {
     ref: { uid: ref.uid, namespace: ref.namespace, name: ref.name },
     pod,
     env,
+    ...(podIPMarkers === undefined ? {} : { podIPMarkers: { ...podIPMarkers } }),
     volumes: sentVolumes(volumes),
     pullSecrets: pullSecrets.map(({ registry, username, password }) => ({ registry, username, password })),
     hash,

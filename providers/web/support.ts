@@ -19,6 +19,8 @@ export const BASE_CAPABILITIES: Capabilities = {
   lifecycleHooks: false,
   // Needs nothing but the backend itself.
   volumes: ['emptyDir'],
+  serviceAccountTokens: true,
+  podIPsInEnvironment: false,
   update: ['containers[*].image', 'initContainers[*].image'],
 };
 

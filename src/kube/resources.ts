@@ -13,7 +13,9 @@ import type {
   ReplicaSet,
   Secret,
   SelfSubjectReview,
+  Service,
   SubjectAccessReview,
+  TokenRequest,
   TokenReview,
 } from './types.ts';
 
@@ -46,6 +48,9 @@ export const NODES: Resource<Node> = resource('v1', 'nodes', 'Node', false);
 export const NAMESPACES: Resource<Namespace> = resource('v1', 'namespaces', 'Namespace', false);
 export const CONFIG_MAPS: Resource<ConfigMap> = resource('v1', 'configmaps', 'ConfigMap', true);
 export const SECRETS: Resource<Secret> = resource('v1', 'secrets', 'Secret', true);
+export const SERVICES: Resource<Service> = resource('v1', 'services', 'Service', true);
+/** Created as the subresource `token` of the ServiceAccount of the same name. */
+export const TOKEN_REQUESTS: Resource<TokenRequest> = resource('v1', 'serviceaccounts', 'TokenRequest', true);
 export const EVENTS: Resource<Event> = resource('v1', 'events', 'Event', true);
 export const LEASES: Resource<Lease> = resource('coordination.k8s.io/v1', 'leases', 'Lease', true);
 export const DEPLOYMENTS: Resource<Deployment> = resource('apps/v1', 'deployments', 'Deployment', true);

@@ -3,6 +3,7 @@
  * Types only: nothing of client-node is loaded at run time.
  */
 import type {
+  AuthenticationV1TokenRequest,
   CoreV1Event,
   V1CertificateSigningRequest,
   V1ConfigMap,
@@ -23,6 +24,7 @@ import type {
   V1ReplicaSet,
   V1Secret,
   V1SelfSubjectReview,
+  V1Service,
   V1Status,
   V1SubjectAccessReview,
   V1Taint,
@@ -53,6 +55,8 @@ export type Lease = Wire<V1Lease>;
 export type CertificateSigningRequest = Wire<V1CertificateSigningRequest>;
 export type ConfigMap = Wire<V1ConfigMap>;
 export type Secret = Wire<V1Secret>;
+export type Service = Wire<V1Service>;
+export type TokenRequest = Wire<AuthenticationV1TokenRequest>;
 export type Namespace = Wire<V1Namespace>;
 export type Deployment = Wire<V1Deployment>;
 export type ReplicaSet = Wire<V1ReplicaSet>;

@@ -9,6 +9,7 @@ import type { Node, Pod } from '../kube/types.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import type { Logger } from '../log.ts';
 import type { PodMetrics } from '../metrics/pods.ts';
+import type { Resources } from '../provider/contract.ts';
 import type { GuardedProvider } from '../provider/guard.ts';
 import type { TermProvider } from '../provider/term-provider.ts';
 import type { TermState } from '../state/contract.ts';
@@ -16,8 +17,11 @@ import type { Accounting } from './accounting.ts';
 import type { Admission } from './admission.ts';
 import type { HostPolicy } from './host-policy.ts';
 import { isTerminalPhase } from './phase.ts';
-import type { References } from './references.ts';
+import type { References } from './resolve/references.ts';
+import type { ServiceLinks } from './resolve/service-links.ts';
+import type { ServiceAccountTokens } from './resolve/tokens.ts';
 import { isNewer, type TrackedPod } from './tracked-pod.ts';
+import type { VolumeRefresh } from './volume-refresh.ts';
 
 export interface PodControllerOptions {
   readonly zone: string;
@@ -35,6 +39,10 @@ export interface PodControllerOptions {
   /** The shared pod state, in the hands of this term. */
   readonly state: TermState;
   readonly events: EventRecorder;
+  /** What containers are told of Services. */
+  readonly services: ServiceLinks;
+  /** What the zone's Node has to give, as the limit of containers that have none. */
+  readonly allocatable: () => Resources;
   /** A new one for each term; keys are pod UIDs. */
   readonly queue: WorkQueue;
   readonly clock: Clock;
@@ -85,6 +93,8 @@ export interface TakeOver {
 export interface PodContext extends PodControllerOptions {
   readonly mutations: TermProvider;
   readonly references: References;
+  readonly tokens: ServiceAccountTokens;
+  readonly volumes: VolumeRefresh;
   readonly accounting: Accounting;
   readonly admission: Admission;
   /** By UID. */

@@ -12,13 +12,16 @@ import { Accounting } from './accounting.ts';
 import { Admission } from './admission.ts';
 import { followBackend, resync } from './backend-view.ts';
 import { apiPod, bookPod, type PodContext, type PodControllerOptions } from './context.ts';
+import { sameValue } from './equality.ts';
 import { Orphans } from './orphans.ts';
 import { isTerminalPhase } from './phase.ts';
-import { References } from './references.ts';
+import { References } from './resolve/references.ts';
+import { ServiceAccountTokens } from './resolve/tokens.ts';
 import { ApiUnreachable, publish } from './status-writer.ts';
 import { syncPod } from './sync.ts';
 import { completeLook, firstLook, refreshCache } from './take-over.ts';
 import { refOf, type TrackedPod, trackedPod, wasCreated } from './tracked-pod.ts';
+import { VolumeRefresh } from './volume-refresh.ts';
 
 const WORKERS = 32;
 const WIND_DOWN_MS = 300;
@@ -71,7 +74,12 @@ export async function runPodController(options: PodControllerOptions): Promise<v
     const unseen = new Set(context.pods.keys());
     if (unseen.size === 0) options.onPhase?.('publish');
     underWay = true;
-    background.push(followBackend(context), accrue(context), watchOver(context, orphans, complete, begun));
+    background.push(
+      followBackend(context),
+      accrue(context),
+      watchOver(context, orphans, complete, begun),
+      context.volumes.run(context),
+    );
     const working = queue.run(
       options.workers ?? WORKERS,
       async (uid) => {
@@ -101,12 +109,14 @@ export async function runPodController(options: PodControllerOptions): Promise<v
 }
 
 function contextOf(options: PodControllerOptions, signal: AbortSignal): PodContext {
-  const { queue, client, clock, provider, term, owner, zone, metrics } = options;
+  const { queue, client, writes, clock, random, provider, term, owner, zone, metrics } = options;
   let ticks = 0;
   return {
     ...options,
     mutations: provider.forTerm(term, owner),
     references: new References({ client, clock, signal, wake: (uid) => queue.add(uid) }),
+    tokens: new ServiceAccountTokens({ writes, clock, random, signal }),
+    volumes: new VolumeRefresh(),
     accounting: new Accounting(zone, clock, metrics),
     admission: new Admission(options.node ?? (() => undefined)),
     pods: new Map(),
@@ -157,9 +167,12 @@ function handlers(context: PodContext): {
       if (after.metadata?.deletionTimestamp !== undefined && before.metadata?.deletionTimestamp === undefined) {
         tracked.deletionSeen = context.clock.monotonic();
       }
+      const inFiles = !sameMetadata(before, after) && context.volumes.metadataChanged(tracked.ref.uid);
       // The echo of the own last write is no news.
-      if (tracked.fresh !== undefined && sameVersion(tracked.fresh, after)) tracked.fresh = undefined;
-      else context.enqueue(tracked);
+      if (tracked.fresh !== undefined && sameVersion(tracked.fresh, after)) {
+        tracked.fresh = undefined;
+        if (inFiles) context.enqueue(tracked);
+      } else context.enqueue(tracked);
     },
     deleted,
   };
@@ -188,6 +201,12 @@ function holdRoom(context: PodContext): void {
     const created = tracked.backend !== undefined || wasCreated(pod, context.state.read(pod)?.handle !== undefined);
     if (created) context.admission.hold(tracked.ref.uid, pod);
   }
+}
+
+function sameMetadata(a: Pod, b: Pod): boolean {
+  return (
+    sameValue(a.metadata?.labels, b.metadata?.labels) && sameValue(a.metadata?.annotations, b.metadata?.annotations)
+  );
 }
 
 async function handle(context: PodContext, uid: string): Promise<void> {

@@ -1,15 +1,15 @@
 /**
- * Brings a pod to the backend: everything that could refuse it first, then its environment, then create-or-adopt.
+ * Brings a pod to the backend: everything that could refuse it first, then what it refers to, then create-or-adopt.
  * Whatever fails before the backend has it leaves the pod Pending, with the reason in its containers.
  */
 import { codeOf, hasCode, messageOf, ZoneletError } from '../errors.ts';
 import type { Pod } from '../kube/types.ts';
-import type { ResolvedPod } from '../provider/contract.ts';
 import { eventSubject, type PodContext } from './context.ts';
-import { resolveEnvironment, withExpandedCommands } from './environment.ts';
-import { changedFields, podHash } from './hash.ts';
+import { changedFields } from './hash.ts';
 import { LOST } from './lost.ts';
-import { publish, reaching } from './status-writer.ts';
+import type { Note } from './resolve/missing.ts';
+import { type Resolution, resolvePod } from './resolve/resolution.ts';
+import { publish } from './status-writer.ts';
 import { describeUnsupported, UNSUPPORTED, unsupportedFields } from './support.ts';
 import { observe, type Problem, type TrackedPod } from './tracked-pod.ts';
 
@@ -28,11 +28,12 @@ export async function createPod(context: PodContext, tracked: TrackedPod, pod: P
     await publish(context, tracked, { observation: undefined, lost: LOST });
     return;
   }
+  if (tracked.attempts === 0) tellAll(context, pod, resolved.notes);
   const begun = context.tick();
   tracked.attempted = true;
   tracked.attempts++;
   try {
-    const { outcome, pod: created } = await context.mutations.create(resolved, {
+    const { outcome, pod: created } = await context.mutations.create(resolved.pod, {
       signal: context.signal,
       attempt: tracked.attempts,
     });
@@ -40,6 +41,9 @@ export async function createPod(context: PodContext, tracked: TrackedPod, pod: P
     tracked.problem = undefined;
     tracked.attempts = 0;
     context.metrics.created.inc({ zone: context.zone, outcome });
+    context.tokens.release(tracked.ref.uid);
+    // What was adopted may have been made with something else.
+    if (outcome === 'created') context.volumes.created(context, tracked, pod, resolved.volumes);
   } catch (error) {
     if (hasCode(error, 'Fenced', 'Aborted')) throw error;
     if (hasCode(error, 'InvalidInput', 'Unsupported')) {
@@ -83,9 +87,10 @@ export async function updatePod(
   if (resolved === undefined) return;
   const begun = context.tick();
   try {
-    const updated = await context.mutations.update(resolved, { signal: context.signal });
+    const updated = await context.mutations.update(resolved.pod, { signal: context.signal });
     if (tracked.observedAt < begun) observe(tracked, updated, context.tick());
     else if (tracked.backend !== undefined) tracked.backend = { ...tracked.backend, hash: updated.hash };
+    context.tokens.release(tracked.ref.uid);
     tracked.problem = undefined;
     context.log.info({ pod: nameOf(tracked), fields: changed }, 'pod updated in place');
   } catch (error) {
@@ -94,24 +99,44 @@ export async function updatePod(
   }
 }
 
-async function resolve(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<ResolvedPod | undefined> {
-  const environment = await reaching(resolveEnvironment(pod, (reference) => context.references.read(reference)));
-  if (!environment.ok) {
-    const { message, container, reference, version } = environment;
-    const problem: Problem = { reason: 'CreateContainerConfigError', message, lasting: true };
-    setProblem(context, tracked, pod, problem, 'Failed', `Error: ${message} (container ${container})`);
-    context.references.wakeOnChange(tracked.ref.uid, reference, version);
+/** How long the Services may not have been read before anybody is told: a replica that has just begun is about to. */
+const SERVICES_PATIENCE_MS = 3_000;
+const SERVICES_PAUSE_MS = 500;
+
+/** Undefined when the pod has to wait: it is told why, and it is woken. */
+async function resolve(
+  context: PodContext,
+  tracked: TrackedPod,
+  pod: Pod,
+): Promise<(Resolution & { readonly state: 'resolved' }) | undefined> {
+  const { queue, clock, services } = context;
+  const { uid } = tracked.ref;
+  if (!services.ready && clock.monotonic() - tracked.firstSeen < SERVICES_PATIENCE_MS) {
+    queue.addAfter(uid, SERVICES_PAUSE_MS);
     return undefined;
   }
-  const { env } = environment;
-  return {
-    ref: tracked.ref,
-    pod: withExpandedCommands(pod, env),
-    env,
-    volumes: {},
-    pullSecrets: [],
-    hash: podHash(pod),
-  };
+  const resolution = await resolvePod(context, tracked, pod);
+  if (resolution.state === 'resolved') return resolution;
+  const { reason, missing, events } = resolution;
+  const [first, ...others] = events;
+  const told = setProblem(
+    context,
+    tracked,
+    pod,
+    { reason, message: missing.message, lasting: true },
+    first?.reason ?? reason,
+    first?.message,
+  );
+  if (told) tellAll(context, pod, others);
+  if (missing.reference !== undefined) context.references.wakeOnChange(uid, missing.reference, missing.version);
+  else if (!services.ready) queue.addAfter(uid, SERVICES_PAUSE_MS);
+  // A token that is refused, say: nothing tells when that ends.
+  else throw new ZoneletError('Unavailable', missing.message);
+  return undefined;
+}
+
+function tellAll(context: PodContext, pod: Pod, notes: readonly Note[]): void {
+  for (const { reason, message } of notes) context.events.record(eventSubject(pod), 'Warning', reason, message);
 }
 
 function refuse(context: PodContext, tracked: TrackedPod, pod: Pod, message: string): void {
@@ -129,7 +154,7 @@ function refuseUpdate(context: PodContext, tracked: TrackedPod, pod: Pod, hash: 
   );
 }
 
-/** One Event for each new problem. The message of a lasting one is kept up to date; that of a passing one may differ each time and is not worth a write. */
+/** One Event for each new problem; true when it is one. The message of a lasting one is kept up to date; that of a passing one may differ each time and is not worth a write. */
 function setProblem(
   context: PodContext,
   tracked: TrackedPod,
@@ -137,14 +162,15 @@ function setProblem(
   problem: Problem,
   event: string,
   message = problem.message,
-): void {
+): boolean {
   const before = tracked.problem;
-  if (before?.reason === problem.reason && (!problem.lasting || before.message === problem.message)) return;
+  if (before?.reason === problem.reason && (!problem.lasting || before.message === problem.message)) return false;
   tracked.problem = problem;
   const told = pod.status?.containerStatuses?.[0]?.state?.waiting;
   // A predecessor said so already.
-  if (told?.reason === problem.reason && told.message === problem.message) return;
+  if (told?.reason === problem.reason && told.message === problem.message) return false;
   context.events.record(eventSubject(pod), 'Warning', event, message);
+  return true;
 }
 
 function nameOf(tracked: TrackedPod): string {

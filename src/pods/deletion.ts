@@ -181,5 +181,7 @@ function forget(context: PodContext, tracked: TrackedPod): void {
   context.accounting.close(tracked.ref.uid);
   context.admission.release(tracked.ref.uid);
   context.references.forget(tracked.ref.uid);
+  context.tokens.release(tracked.ref.uid);
+  context.volumes.forget(tracked.ref.uid);
   context.queue.forget(tracked.ref.uid);
 }

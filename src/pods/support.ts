@@ -4,8 +4,10 @@
  */
 import type { Container, Pod } from '../kube/types.ts';
 import type { Capabilities, Unsupported } from '../provider/contract.ts';
-import { isKnownField } from './field-reference.ts';
 import { forbiddenOfHost, type HostPolicy, NOTHING_OF_THE_HOST } from './host-policy.ts';
+import { isFileField, isPodIPField, isVariableField } from './resolve/field-reference.ts';
+import { isResourceField } from './resolve/resource-field.ts';
+import { isServiceAccountVolume, type Volume } from './resolve/volumes.ts';
 
 type Validator = Pick<
   { readonly capabilities: Capabilities; validate(pod: Pod): readonly Unsupported[] },
@@ -15,10 +17,10 @@ type Validator = Pick<
 /** Reason of the waiting containers and of the Event. The pod stays Pending: Failed would make a ReplicaSet replace it without end. */
 export const UNSUPPORTED = 'UnsupportedPodSpec';
 
-/** Volumes whose content would come from Zonelet. A backend that mounts nothing real may still take them. */
-const DELIVERED = new Set(['configMap', 'secret', 'downwardAPI', 'projected']);
-
 const NOT_YET = 'not supported yet';
+const OFFERED = 'not offered by this backend';
+/** What a volume is called whose content outlives the pod. */
+const PERSISTENT = new Set(['persistentVolumeClaim', 'ephemeral', 'csi']);
 
 /** Every field that cannot be honoured, each once. */
 export function unsupportedFields(
@@ -52,7 +54,7 @@ function* ownUnsupported(pod: Pod, capabilities: Capabilities): Generator<Unsupp
     yield { path: 'spec.restartPolicy', reason: 'this backend does not restart containers; only Never is possible' };
   }
   if ((spec.initContainers?.length ?? 0) > 0 && !capabilities.initContainers) {
-    yield { path: 'spec.initContainers', reason: 'not offered by this backend' };
+    yield { path: 'spec.initContainers', reason: OFFERED };
   }
   yield* unsupportedVolumes(pod, capabilities);
   for (const list of ['initContainers', 'containers'] as const) {
@@ -64,18 +66,41 @@ function* ownUnsupported(pod: Pod, capabilities: Capabilities): Generator<Unsupp
 
 function* unsupportedVolumes(pod: Pod, capabilities: Capabilities): Generator<Unsupported> {
   for (const [i, volume] of (pod.spec?.volumes ?? []).entries()) {
-    if (isServiceAccountVolume(volume)) continue;
+    const path = `spec.volumes[${i}]`;
     const kind = Object.keys(volume).find((key) => key !== 'name' && volume[key as keyof typeof volume] !== undefined);
     if (kind === undefined) continue;
-    const path = `spec.volumes[${i}].${kind}`;
-    if (capabilities.volumes.includes(kind)) continue;
-    yield { path, reason: DELIVERED.has(kind) ? NOT_YET : 'not offered by this backend' };
+    if (capabilities.volumes.includes(kind)) yield* unsupportedContent(path, volume);
+    // A pod did not ask for this one and is not refused for it.
+    else if (!isServiceAccountVolume(volume)) {
+      const reason = PERSISTENT.has(kind) ? `persistent volumes are ${OFFERED}` : OFFERED;
+      yield { path: `${path}.${kind}`, reason };
+    }
   }
 }
 
-/** The volume that ServiceAccount admission adds to every ordinary pod. A pod did not ask for it and is not refused for it. */
-function isServiceAccountVolume(volume: { readonly name: string; readonly projected?: unknown }): boolean {
-  return volume.projected !== undefined && volume.name.startsWith('kube-api-access-');
+/** Of the kinds whose content comes from Zonelet. */
+function* unsupportedContent(path: string, volume: Volume): Generator<Unsupported> {
+  const { projected, downwardAPI } = volume;
+  yield* unsupportedFiles(`${path}.downwardAPI`, downwardAPI?.items);
+  for (const [i, source] of (projected?.sources ?? []).entries()) {
+    const at = `${path}.projected.sources[${i}]`;
+    yield* unsupportedFiles(`${at}.downwardAPI`, source.downwardAPI?.items);
+    for (const kind of ['clusterTrustBundle', 'podCertificate'] as const) {
+      if (source[kind] !== undefined) yield { path: `${at}.${kind}`, reason: NOT_YET };
+    }
+  }
+}
+
+function* unsupportedFiles(path: string, items: NonNullable<Volume['downwardAPI']>['items']): Generator<Unsupported> {
+  for (const [i, { fieldRef, resourceFieldRef }] of (items ?? []).entries()) {
+    if (fieldRef !== undefined && !isFileField(fieldRef.fieldPath)) {
+      yield { path: `${path}.items[${i}].fieldRef.fieldPath`, reason: `no file can have ${fieldRef.fieldPath}` };
+    }
+    if (resourceFieldRef !== undefined && !isResourceField(resourceFieldRef.resource)) {
+      const reason = `${resourceFieldRef.resource} is no resource of a container`;
+      yield { path: `${path}.items[${i}].resourceFieldRef.resource`, reason };
+    }
+  }
 }
 
 function* unsupportedInContainer(
@@ -84,25 +109,31 @@ function* unsupportedInContainer(
   capabilities: Capabilities,
   regular: boolean,
 ): Generator<Unsupported> {
-  const offered = 'not offered by this backend';
   if (!capabilities.probes) {
     for (const probe of ['livenessProbe', 'readinessProbe', 'startupProbe'] as const) {
-      if (container[probe] !== undefined) yield { path: `${path}.${probe}`, reason: offered };
+      if (container[probe] !== undefined) yield { path: `${path}.${probe}`, reason: OFFERED };
     }
   }
   if (container.lifecycle !== undefined && !capabilities.lifecycleHooks) {
-    yield { path: `${path}.lifecycle`, reason: offered };
+    yield { path: `${path}.lifecycle`, reason: OFFERED };
   }
   if (regular && container.restartPolicy !== undefined) yield { path: `${path}.restartPolicy`, reason: NOT_YET };
   if ((container.restartPolicyRules?.length ?? 0) > 0) yield { path: `${path}.restartPolicyRules`, reason: NOT_YET };
   for (const [i, { valueFrom }] of (container.env ?? []).entries()) {
     if (valueFrom === undefined) continue;
     const at = `${path}.env[${i}].valueFrom`;
-    if (valueFrom.resourceFieldRef !== undefined) yield { path: `${at}.resourceFieldRef`, reason: NOT_YET };
+    const resource = valueFrom.resourceFieldRef?.resource;
+    if (resource !== undefined && !isResourceField(resource)) {
+      yield { path: `${at}.resourceFieldRef.resource`, reason: `${resource} is no resource of a container` };
+    }
     if (valueFrom.fileKeyRef !== undefined) yield { path: `${at}.fileKeyRef`, reason: NOT_YET };
     const field = valueFrom.fieldRef?.fieldPath;
-    if (field !== undefined && !isKnownField(field)) {
-      yield { path: `${at}.fieldRef.fieldPath`, reason: `${field} is ${NOT_YET}` };
+    if (field === undefined) continue;
+    if (!isVariableField(field)) {
+      yield { path: `${at}.fieldRef.fieldPath`, reason: `no variable can have ${field}` };
+    } else if (isPodIPField(field) && capabilities.podIPsInEnvironment !== true) {
+      const reason = `${field} is not known before this backend has made the pod`;
+      yield { path: `${at}.fieldRef.fieldPath`, reason };
     }
   }
 }

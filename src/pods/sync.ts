@@ -11,6 +11,7 @@ import { tellHappenings } from './happenings.ts';
 import { podHash } from './hash.ts';
 import { LOST } from './lost.ts';
 import { isTerminalPhase } from './phase.ts';
+import { FAILED_MOUNT } from './resolve/resolution.ts';
 import { publish } from './status-writer.ts';
 import { observe, type TrackedPod, wasCreated } from './tracked-pod.ts';
 
@@ -28,7 +29,7 @@ export async function syncPod(context: PodContext, tracked: TrackedPod): Promise
   tellHappenings(context, tracked, pod);
   if (pod.metadata?.deletionTimestamp !== undefined) return await terminate(context, tracked, pod);
   // What has ended stays as it is, here and on the backend (its logs are there), until its deletion.
-  if (isTerminalPhase(pod.status?.phase)) return;
+  if (isTerminalPhase(pod.status?.phase)) return context.volumes.forget(tracked.ref.uid);
   const left = deadlineLeft(context, tracked, pod);
   if (left !== undefined && left <= 0) return await failAtDeadline(context, tracked, pod);
   if (left !== undefined) context.queue.addAfter(tracked.ref.uid, left);
@@ -39,6 +40,7 @@ export async function syncPod(context: PodContext, tracked: TrackedPod): Promise
     if (hash !== tracked.backend.hash && hash !== tracked.refusedHash) {
       await updatePod(context, tracked, pod, tracked.backend.hash, hash);
     }
+    await context.volumes.tend(context, tracked, pod);
   } finally {
     // What was observed is published also while a change cannot be applied.
     if (!context.signal.aborted) await report(context, tracked);
@@ -117,7 +119,8 @@ async function report(context: PodContext, tracked: TrackedPod): Promise<void> {
   }
   await publish(context, tracked, {
     observation: backend?.observation,
-    ...(backend !== undefined || problem === undefined
+    // Of volumes that are missing a kubelet tells by Events alone.
+    ...(backend !== undefined || problem === undefined || problem.reason === FAILED_MOUNT
       ? {}
       : { waiting: { reason: problem.reason, message: problem.message } }),
   });

@@ -176,6 +176,16 @@ export interface Capabilities {
   readonly lifecycleHooks: boolean;
   /** Volume kinds that pods may mount, by their field name in the API, such as `emptyDir`. */
   readonly volumes: readonly string[];
+  /**
+   * Whether containers can be given the ServiceAccount tokens of `projected` volumes. False: no token is requested, and the
+   * `kube-api-access-*` volume is not resolved. @defaultValue true where `volumes` has `projected`
+   */
+  readonly serviceAccountTokens?: boolean;
+  /**
+   * Whether the backend puts a pod's addresses where `ResolvedPod.podIPMarkers` says, once it has given them and before it
+   * starts a container. @defaultValue false: a pod whose environment asks for them is refused
+   */
+  readonly podIPsInEnvironment?: boolean;
   /** Fields that `update` applies in place, as JSON paths of the spec, such as `containers[*].image`. */
   readonly update: readonly string[];
 }

@@ -6,3 +6,4 @@ export type { Container, ContainerState, Pod } from '../kube/types.ts';
 export * from './contract.ts';
 export { CONTRACT_VERSION } from './contract-version.ts';
 export { Fenced } from './fenced.ts';
+export { withPodIPs } from './pod-addresses.ts';

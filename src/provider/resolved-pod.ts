@@ -24,13 +24,29 @@ export interface PullSecret {
   readonly password: string;
 }
 
+/** Texts that stand for what is known only once the backend has given the pod its addresses. */
+export interface PodIPMarkers {
+  /** Of `status.podIP`: the first address. */
+  readonly podIP: string;
+  /** Of `status.podIPs`: all addresses, with commas. */
+  readonly podIPs: string;
+}
+
 /** A pod with every reference resolved. */
 export interface ResolvedPod {
   readonly ref: PodRef;
-  /** As the API has it. `env` and `envFrom` of its containers are to be ignored in favour of `env` below. */
+  /**
+   * As the API has it, with `$(VAR)` in commands, arguments and `subPathExpr` replaced (the latter has become `subPath`).
+   * `env` and `envFrom` of its containers are to be ignored in favour of `env` below.
+   */
   readonly pod: Pod;
   /** Container name (init containers too) to its environment, in order. May hold secret values: never log it. */
   readonly env: Readonly<Record<string, readonly { readonly name: string; readonly value: string }[]>>;
+  /**
+   * Set where the pod asks for its own addresses: these texts stand for them in `env`, commands, arguments and `subPath`.
+   * `withPodIPs` puts the addresses there. Only for backends with the capability `podIPsInEnvironment`.
+   */
+  readonly podIPMarkers?: PodIPMarkers;
   /** Name of the volume to what is in it, for those whose content Kubernetes gives; the other kinds are in `pod`. */
   readonly volumes: Readonly<Record<string, VolumeContent>>;
   /** Of the pod's own and its ServiceAccount's `imagePullSecrets`, in order: the first that names the registry most closely is tried first. */

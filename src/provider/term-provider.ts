@@ -6,7 +6,16 @@ import { assertMayAct, type Term } from '../election/term.ts';
 import { hasCode, messageOf, type ZoneletError } from '../errors.ts';
 import { joinedWith } from '../joined-signal.ts';
 import type { Logger } from '../log.ts';
-import type { BackendPod, CreateOutcome, DeleteResult, Operation, PodRef, Provider, ResolvedPod } from './contract.ts';
+import type {
+  BackendPod,
+  CreateOutcome,
+  DeleteResult,
+  Operation,
+  PodRef,
+  Provider,
+  ResolvedPod,
+  VolumeContent,
+} from './contract.ts';
 import { Fenced } from './fenced.ts';
 import { broken, type GuardedCall } from './guarded-call.ts';
 import { receivedObservation } from './received-pod.ts';
@@ -26,6 +35,12 @@ export interface TermProvider {
   create(pod: ResolvedPod, options?: MutationOptions): Promise<{ outcome: CreateOutcome; pod: BackendPod }>;
   update(pod: ResolvedPod, options?: MutationOptions): Promise<BackendPod>;
   delete(ref: PodRef, options: MutationOptions & { readonly gracePeriodSeconds: number }): Promise<DeleteResult>;
+  /** Left out where the provider cannot. */
+  readonly refreshVolumes?: (
+    ref: PodRef,
+    volumes: Readonly<Record<string, VolumeContent>>,
+    options?: MutationOptions,
+  ) => Promise<void>;
 }
 
 export interface TermProviderOptions {
@@ -94,7 +109,15 @@ export function createTermProvider(options: TermProviderOptions): TermProvider {
     return found;
   }
 
+  const refreshVolumes = provider.refreshVolumes?.bind(provider);
   return {
+    ...(refreshVolumes === undefined
+      ? {}
+      : {
+          refreshVolumes: (ref, volumes, mutation = {}) =>
+            mutate('refreshVolumes', mutation, (operation) => refreshVolumes(ref, volumes, operation)),
+        }),
+
     async claim(mutation = {}) {
       const claim = provider.claim?.bind(provider);
       if (claim !== undefined) return await mutate('claim', mutation, claim);

@@ -172,6 +172,8 @@ export async function lead(options: ZoneOptions, reports: ZoneReports, term: Ter
       provider,
       state,
       events,
+      services: options.services,
+      allocatable: () => options.nodes.get(identity.nodeName)?.status?.allocatable ?? {},
       queue: createWorkQueue({
         name: `pods-${zone}`,
         clock,

@@ -10,6 +10,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { NodeIdentity } from '../node/node-object.ts';
 import type { HostPolicy } from '../pods/host-policy.ts';
+import type { ServiceLinks } from '../pods/resolve/service-links.ts';
 import type { Resources } from '../provider/contract.ts';
 import type { GuardedProvider } from '../provider/guard.ts';
 import type { StateStore } from '../state/contract.ts';
@@ -39,6 +40,8 @@ export interface ZoneOptions {
   readonly events: EventRecorder;
   /** What pods may have of the hosts behind the backend. @defaultValue nothing */
   readonly hostPolicy?: HostPolicy;
+  /** What containers are told of Services. The caller runs its cache. */
+  readonly services: ServiceLinks;
   /** Capacity by configuration. */
   readonly capacity: Resources | undefined;
   /** Statuses carry the term's epoch, for a policy in the API server to compare. @defaultValue false */

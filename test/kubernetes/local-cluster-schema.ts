@@ -20,7 +20,7 @@ const FILES = [
   'apimachinery@V/pkg/apis/meta/v1/types.go',
 ];
 const ROOTS = [
-  'Binding ConfigMap DeleteOptions Deployment Event Eviction Lease Namespace Node Pod ReplicaSet Scale Secret',
+  'Binding ConfigMap DeleteOptions Deployment Event Eviction Lease Namespace Node Pod ReplicaSet Scale Secret Service',
   'SelfSubjectAccessReview SelfSubjectReview ServiceAccount SubjectAccessReview TokenRequest TokenReview',
 ].flatMap((line) => line.split(' '));
 

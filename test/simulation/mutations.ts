@@ -217,8 +217,8 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [
       {
         file: 'src/pods/creation.ts',
-        from: '  const { env } = environment;\n',
-        to: "  const { env } = environment;\n  context.events.record(eventSubject(pod), 'Normal', 'Resolved', JSON.stringify(env));\n",
+        from: '  if (tracked.attempts === 0) tellAll(context, pod, resolved.notes);\n',
+        to: "  if (tracked.attempts === 0) tellAll(context, pod, resolved.notes);\n  context.events.record(eventSubject(pod), 'Normal', 'Resolved', JSON.stringify(resolved.pod.env));\n",
       },
     ],
   },

@@ -23,6 +23,7 @@ import type {
   VolumeContent,
   ZoneReport,
 } from '../../../src/provider/contract.ts';
+import { withPodIPs } from '../../../src/provider/pod-addresses.ts';
 import { DeletedUids } from '../../simulated/deleted-uids.ts';
 import type { ZoneSwitch } from '../protocol.ts';
 import { createGate, type Gate } from './gate.ts';
@@ -109,7 +110,7 @@ export class Backend {
       if (state === 'NoNew') throw new ZoneletError('NoCapacity', `the backend takes no new pods: ${reason}`);
       if (this.#full()) throw new ZoneletError('NoCapacity', `the backend takes no more than ${this.#size} pods`);
       const address = this.runtime.takeAddress();
-      const plan = { ...kept(pod), owner: fence.owner, address, createdAtMs: clock.now() };
+      const plan = { ...kept(withPodIPs(pod, [address])), owner: fence.owner, address, createdAtMs: clock.now() };
       const record = newRecord(plan, fence.epoch);
       const key = podKey(fence.owner, pod.ref.uid);
       try {

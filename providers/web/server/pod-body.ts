@@ -62,7 +62,7 @@ async function jsonOf(request: IncomingMessage): Promise<unknown> {
 
 function checkedPod(body: unknown, uid: string): ResolvedPod {
   if (!isRecord(body)) throw invalid('the body must be an object');
-  const { ref, pod, env, hash, volumes = {}, pullSecrets = [] } = body;
+  const { ref, pod, env, hash, podIPMarkers: markers, volumes = {}, pullSecrets = [] } = body;
   if (!isRecord(ref) || ref.uid !== uid) throw invalid('ref.uid must be the UID in the path');
   for (const field of ['namespace', 'name'] as const) {
     if (typeof ref[field] !== 'string' || ref[field] === '') throw invalid(`ref.${field} must be a name`);
@@ -89,6 +89,10 @@ function checkedPod(body: unknown, uid: string): ResolvedPod {
     const good = (one: unknown): boolean =>
       isRecord(one) && typeof one.name === 'string' && one.name !== '' && typeof one.value === 'string';
     if (!Array.isArray(list) || !list.every(good)) throw invalid(`env.${name} must be a list of name and value`);
+  }
+  const text = (value: unknown): boolean => typeof value === 'string' && value !== '';
+  if (markers !== undefined && !(isRecord(markers) && text(markers.podIP) && text(markers.podIPs))) {
+    throw invalid('podIPMarkers must have the texts podIP and podIPs');
   }
   return {
     ...(body as unknown as ResolvedPod),

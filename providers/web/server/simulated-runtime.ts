@@ -66,7 +66,13 @@ export function createSimulatedRuntime(zone: string, clock: Clock): Runtime {
   return {
     kind: 'simulated',
     capacity: CAPACITY,
-    capabilities: { ...BASE_CAPABILITIES, volumes: ['emptyDir', ...CONTENT_VOLUMES] },
+    capabilities: {
+      ...BASE_CAPABILITIES,
+      volumes: ['emptyDir', ...CONTENT_VOLUMES],
+      // Nobody could read one, and each would cost the API server a write.
+      serviceAccountTokens: false,
+      podIPsInEnvironment: true,
+    },
     notice: 'simulated: nothing runs, only the state of pods is kept',
     unsupported,
     takeAddress: () => addresses.take(),

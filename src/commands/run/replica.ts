@@ -7,10 +7,11 @@ import { holderIdentity } from '../../election/identity.ts';
 import type { RedisElection } from '../../election/redis-election.ts';
 import { createEventRecorder } from '../../kube/event-recorder.ts';
 import { createInformer } from '../../kube/informer.ts';
-import { LEASES, NODES } from '../../kube/resources.ts';
+import { LEASES, NODES, SERVICES } from '../../kube/resources.ts';
 import { createPodSharing } from '../../kube/sharing.ts';
 import { type LifecycleResult, type Part, runLifecycle } from '../../lifecycle.ts';
 import { SET_LABEL } from '../../node/names.ts';
+import { createServiceLinks, slimService } from '../../pods/resolve/service-links.ts';
 import { version } from '../../version.ts';
 import { askHomeZone, askOwner } from '../../zone/cluster-facts.ts';
 import { watchForDrain } from '../../zone/drain-watch.ts';
@@ -49,6 +50,8 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
     resource: LEASES,
     selection: { namespace: options.namespace, labelSelector: `${SET_LABEL}=${config.set}` },
   });
+  const services = createInformer({ ...informing, resource: SERVICES, selection: {}, transform: slimService });
+  const serviceLinks = createServiceLinks(services);
   const events = createEventRecorder({
     client,
     clock,
@@ -179,6 +182,8 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
               },
             }),
           ),
+          // Not waited for: pods say themselves that they do.
+          service('cache of services', (signal) => services.run(signal)),
         ],
       },
       {
@@ -222,6 +227,7 @@ export async function runReplica(options: ReplicaOptions): Promise<LifecycleResu
                 nodes,
                 state: zoneState(options, redis?.forState, { zone: zone.name, owner: known().owner, log: zoneLog }),
                 events,
+                services: serviceLinks,
                 capacity: zone.capacity,
                 hostPolicy: zone.allow,
                 carryEpoch: config.fence.admissionPolicy !== 'off',

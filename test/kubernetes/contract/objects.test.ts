@@ -95,6 +95,121 @@ const CASES: Readonly<Record<string, { run: (api: Api) => Promise<unknown>; expe
     run: async (api) => outcome(await api.send('GET', `${MAPS}/nobody`)),
     expected: { status: 404, reason: 'NotFound', code: 404 },
   },
+  'a Service is completed, has an address of its own, and keeps it': {
+    run: async (api) => {
+      const services = '/api/v1/namespaces/default/services';
+      const spec = { ports: [{ port: 80 }], selector: { app: 'web' } };
+      const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec };
+      const { body } = await api.send('POST', services, service);
+      const { clusterIP, clusterIPs, ...completed } = body.spec;
+      const moved = await api.send('PUT', `${services}/web`, {
+        ...body,
+        spec: { ...body.spec, clusterIP: '10.0.0.200', clusterIPs: ['10.0.0.200'] },
+      });
+      const left = { ...body, spec: { ...body.spec, ports: [{ port: 81, protocol: 'TCP' }] } };
+      delete left.spec.clusterIP;
+      delete left.spec.clusterIPs;
+      const { body: kept } = await api.send('PUT', `${services}/web`, left);
+      return {
+        completed,
+        own: /^10\.0\.0\.\d+$/.test(clusterIP) && clusterIPs[0] === clusterIP,
+        status: body.status,
+        moved: outcome(moved),
+        kept: kept.spec.clusterIP === clusterIP && kept.spec.ports[0].targetPort === 81,
+        headless: (
+          await api.send('POST', services, { ...service, metadata: { name: 'none' }, spec: { clusterIP: 'None' } })
+        ).body.spec.clusterIP,
+        bare: outcome(await api.send('POST', services, { ...service, metadata: { name: 'bare' }, spec: {} })),
+        protocol: outcome(
+          await api.send('POST', services, {
+            ...service,
+            metadata: { name: 'odd' },
+            spec: { ports: [{ port: 1, protocol: 'X' }] },
+          }),
+        ),
+        gone: (await api.send('DELETE', `${services}/web`)).body.kind,
+      };
+    },
+    expected: {
+      completed: {
+        ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+        selector: { app: 'web' },
+        type: 'ClusterIP',
+        sessionAffinity: 'None',
+        ipFamilies: ['IPv4'],
+        ipFamilyPolicy: 'SingleStack',
+        internalTrafficPolicy: 'Cluster',
+      },
+      own: true,
+      status: { loadBalancer: {} },
+      moved: { status: 422, reason: 'Invalid', code: 422 },
+      kept: true,
+      headless: 'None',
+      bare: { status: 422, reason: 'Invalid', code: 422 },
+      protocol: { status: 422, reason: 'Invalid', code: 422 },
+      gone: 'Service',
+    },
+  },
+  'pods find the API server by the Service kubernetes': {
+    run: async (api) => {
+      // A real one makes it a moment after it answers.
+      let answer = await api.send('GET', '/api/v1/namespaces/default/services/kubernetes');
+      for (let i = 0; i < 100 && answer.status === 404; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        answer = await api.send('GET', '/api/v1/namespaces/default/services/kubernetes');
+      }
+      const { spec, metadata } = answer.body;
+      return { labels: metadata.labels, clusterIP: spec.clusterIP, name: spec.ports[0].name, port: spec.ports[0].port };
+    },
+    expected: {
+      labels: { component: 'apiserver', provider: 'kubernetes' },
+      clusterIP: '10.0.0.1',
+      name: 'https',
+      port: 443,
+    },
+  },
+  'a token is made for a pod of the ServiceAccount, and for no other': {
+    run: async (api) => {
+      const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'bot' } };
+      await api.send('POST', '/api/v1/namespaces/default/serviceaccounts', account);
+      const spec = { serviceAccountName: 'bot', containers: [{ name: 'c', image: 'x' }] };
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'bound' }, spec };
+      const { body: made } = await api.send('POST', '/api/v1/namespaces/default/pods', pod);
+      const ask = async (account: string, more: object): Promise<Answer> =>
+        await api.send('POST', `/api/v1/namespaces/default/serviceaccounts/${account}/token`, {
+          apiVersion: 'authentication.k8s.io/v1',
+          kind: 'TokenRequest',
+          spec: { audiences: [], expirationSeconds: 3607, ...more },
+        });
+      const reference = { apiVersion: 'v1', kind: 'Pod', name: 'bound', uid: made.metadata.uid };
+      const { status, body } = await ask('bot', { boundObjectRef: reference });
+      const [, claims = ''] = (body.status?.token ?? '').split('.');
+      const claim = JSON.parse(Buffer.from(claims, 'base64url').toString() || '{}');
+      const life = Date.parse(body.status?.expirationTimestamp) - Date.now();
+      return {
+        status,
+        seconds: body.spec?.expirationSeconds,
+        life: life > 3_500_000 && life < 3_610_000,
+        pod: claim['kubernetes.io']?.pod?.uid === made.metadata.uid,
+        subject: claim.sub,
+        short: outcome(await ask('bot', { expirationSeconds: 60 })),
+        otherUid: outcome(
+          await ask('bot', { boundObjectRef: { ...reference, uid: 'e0000000-0000-0000-0000-000000000000' } }),
+        ),
+        nobody: outcome(await ask('nobody', {})),
+      };
+    },
+    expected: {
+      status: 201,
+      seconds: 3607,
+      life: true,
+      pod: true,
+      subject: 'system:serviceaccount:default:bot',
+      short: { status: 422, reason: 'Invalid', code: 422 },
+      otherUid: { status: 409, reason: 'Conflict', code: 409 },
+      nobody: { status: 404, reason: 'NotFound', code: 404 },
+    },
+  },
   'a provider ID is given once': {
     run: async (api) => {
       await api.send('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'given' } });

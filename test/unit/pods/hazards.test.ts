@@ -230,7 +230,11 @@ describe('references', () => {
       reason: 'CreateContainerConfigError',
       message: 'configmap "settings" not found',
     });
-    expect(events).toMatchObject([{ type: 'Warning', reason: 'Failed' }]);
+    expect(events).toMatchObject([
+      { type: 'Warning', reason: 'Failed', message: 'Error: configmap "settings" not found (container app)' },
+      // Virtual Kubelet's.
+      { type: 'Warning', reason: 'MandatoryConfigMapNotFound', message: 'configmap "settings" not found' },
+    ]);
     expect(calls).toHaveLength(0);
     api.put({ kind: 'ConfigMap', metadata: { name: 'settings', namespace: 'default' }, data: { y: '1' } });
     await clock.advance(5_000);

@@ -9,7 +9,7 @@ import { createTermClient } from '../../../src/fence/term-client.ts';
 import { ApiError, type KubeClient } from '../../../src/kube/client.ts';
 import { type Informer, type InformerHandler, keyOf } from '../../../src/kube/informer.ts';
 import type { Resource } from '../../../src/kube/resources.ts';
-import type { ConfigMap, KubeObject, Node, Pod, Secret } from '../../../src/kube/types.ts';
+import type { ConfigMap, KubeObject, Node, Pod, Secret, TokenRequest } from '../../../src/kube/types.ts';
 import type { WorkQueue } from '../../../src/kube/work-queue.ts';
 import { type Logger, silentLogger } from '../../../src/log.ts';
 import { podMetrics } from '../../../src/metrics/pods.ts';
@@ -17,6 +17,7 @@ import { providerMetrics } from '../../../src/metrics/provider.ts';
 import type { TakeOver } from '../../../src/pods/context.ts';
 import { runPodController } from '../../../src/pods/controller.ts';
 import type { HostPolicy } from '../../../src/pods/host-policy.ts';
+import type { ServiceLinks } from '../../../src/pods/resolve/service-links.ts';
 import type { Provider } from '../../../src/provider/contract.ts';
 import { createGuard } from '../../../src/provider/guard.ts';
 import type { TermState } from '../../../src/state/contract.ts';
@@ -27,7 +28,7 @@ export const OWNER = 'cluster-uid/demo';
 export const ZONE = 'zone-a';
 
 export interface Recorded {
-  readonly verb: 'get' | 'patch' | 'delete';
+  readonly verb: 'get' | 'patch' | 'delete' | 'create';
   readonly kind: string;
   readonly name: string;
   readonly body?: unknown;
@@ -42,11 +43,16 @@ export class PodApi {
   /** Changes wait here while the watch is held. */
   holdWatch = false;
   failWith: ZoneletError | undefined;
+  /** Seconds that a token lives for. */
+  tokenSeconds = 3_607;
+  /** What requests of tokens fail with. */
+  refuseTokens: ZoneletError | undefined;
   /** Told of each request before it is carried out. */
   onRequest: ((request: Recorded) => void) | undefined;
   readonly #clock: VirtualClock;
   readonly #informers = new Set<PodInformer>();
   #version = 100;
+  #tokens = 0;
   #held: (() => void)[] = [];
 
   constructor(clock: VirtualClock) {
@@ -170,8 +176,16 @@ export class PodApi {
         }
         this.remove(of.kind, at.name);
       },
+      create: async <T extends KubeObject>(of: Resource<T>, object: T) => {
+        if (of.kind !== 'TokenRequest') return unused();
+        this.#asked({ verb: 'create', kind: of.kind, name: object.metadata?.name ?? '', body: object });
+        await reach();
+        if (this.refuseTokens !== undefined) throw this.refuseTokens;
+        const { spec } = object as TokenRequest;
+        const status = { token: `token-${++this.#tokens}`, expirationTimestamp: '2026-01-01T01:00:00Z' };
+        return { ...object, spec: { ...spec, expirationSeconds: this.tokenSeconds }, status } as T;
+      },
       list: unused,
-      create: unused,
       replace: unused,
       watch: unused,
     };
@@ -353,6 +367,8 @@ export interface StageOptions extends Pick<SimulatedBackendOptions, 'behave'> {
   /** The zone's Node, for admission. */
   readonly node?: Node;
   readonly hostPolicy?: HostPolicy;
+  /** @defaultValue read, and none */
+  readonly services?: ServiceLinks;
   /** @defaultValue on the pods themselves */
   readonly state?: (term: Term, clock: Clock) => Promise<TermState>;
 }
@@ -426,6 +442,8 @@ export function stage(options: StageOptions = {}) {
       metrics,
       log,
       hostIP: '10.0.0.1',
+      services: options.services ?? { ready: true, variables: () => new Map() },
+      allocatable: () => options.node?.status?.allocatable ?? {},
       ...(options.node === undefined ? {} : { node: () => options.node }),
       ...(options.hostPolicy === undefined ? {} : { hostPolicy: options.hostPolicy }),
       onTakenOver: (summary) => {

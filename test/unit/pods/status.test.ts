@@ -275,6 +275,8 @@ describe('what is refused', () => {
             env: [
               { name: 'A', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
               { name: 'B', valueFrom: { resourceFieldRef: { resource: 'limits.cpu' } } },
+              { name: 'C', valueFrom: { resourceFieldRef: { resource: 'limits.gold' } } },
+              { name: 'D', valueFrom: { fieldRef: { fieldPath: 'status.phase' } } },
             ],
           },
         ],
@@ -287,7 +289,52 @@ describe('what is refused', () => {
       'spec.containers[0].livenessProbe',
       'spec.containers[0].lifecycle',
       'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath',
-      'spec.containers[0].env[1].valueFrom.resourceFieldRef',
+      'spec.containers[0].env[2].valueFrom.resourceFieldRef.resource',
+      'spec.containers[0].env[3].valueFrom.fieldRef.fieldPath',
+    ]);
+  });
+
+  test('its own addresses: only where the backend can put them in before it starts anything', () => {
+    const env = [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }];
+    const spec = { containers: [{ name: 'app', image: 'x', env }] };
+    const found = unsupportedFields(testPod('a', spec), { capabilities: none, validate: () => [] });
+    expect(found).toEqual([
+      {
+        path: 'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath',
+        reason: 'status.podIP is not known before this backend has made the pod',
+      },
+    ]);
+    expect(paths(spec, { ...none, podIPsInEnvironment: true })).toEqual([]);
+  });
+
+  test('volumes: what nobody can fill is named with the reason, down to the source', () => {
+    const projected = {
+      sources: [
+        { clusterTrustBundle: { path: 'ca', name: 'x' } },
+        { podCertificate: { keyType: 'ED25519', signerName: 'x/y' } },
+        { downwardAPI: { items: [{ path: 'ip', fieldRef: { fieldPath: 'status.podIP' } }] } },
+      ],
+    };
+    const spec = {
+      volumes: [
+        { name: 'a', projected },
+        { name: 'b', persistentVolumeClaim: { claimName: 'p' } },
+        { name: 'c', iscsi: { iqn: 'i', lun: 0, targetPortal: 't' } },
+      ],
+    };
+    const capabilities = { ...none, volumes: ['projected'] };
+    expect(unsupportedFields(testPod('a', spec), { capabilities, validate: () => [] })).toEqual([
+      { path: 'spec.volumes[0].projected.sources[0].clusterTrustBundle', reason: 'not supported yet' },
+      { path: 'spec.volumes[0].projected.sources[1].podCertificate', reason: 'not supported yet' },
+      {
+        path: 'spec.volumes[0].projected.sources[2].downwardAPI.items[0].fieldRef.fieldPath',
+        reason: 'no file can have status.podIP',
+      },
+      {
+        path: 'spec.volumes[1].persistentVolumeClaim',
+        reason: 'persistent volumes are not offered by this backend',
+      },
+      { path: 'spec.volumes[2].iscsi', reason: 'not offered by this backend' },
     ]);
   });
 

@@ -157,6 +157,7 @@ export async function startSet({
           nodes,
           state: kubernetesStateStore,
           events,
+          services: { ready: true, variables: () => new Map() },
           capacity: { cpu: '64', memory: '256Gi', pods: '1000' },
           kubelet: { address: '10.0.0.1', port: 10_250 },
           version: '0',

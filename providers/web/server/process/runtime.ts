@@ -161,6 +161,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       probes: true,
       lifecycleHooks: true,
       update: [...BASE_CAPABILITIES.update, 'ephemeralContainers'],
+      podIPsInEnvironment: true,
       volumes: noMounts === undefined ? ['emptyDir', ...CONTENT_VOLUMES] : [],
     },
     notice:

@@ -1,7 +1,7 @@
 /** What is added to or refused of a write before it is checked: the API server's admission plugins that show. */
 
 import type { Random } from '../../../clock.ts';
-import type { Pod } from '../../../kube/types.ts';
+import type { Pod, Service } from '../../../kube/types.ts';
 import type { ApiObject } from '../api-object.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { Store } from '../storage/store.ts';
@@ -10,6 +10,7 @@ import { refuseInNamespace } from './namespace-lifecycle.ts';
 import { taintNewNode } from './new-node-taint.ts';
 import { applyPriority } from './priority.ts';
 import { applyServiceAccount } from './service-account.ts';
+import { assignServiceAddress } from './service-address.ts';
 import { copyTopologyLabels } from './topology-labels.ts';
 
 export interface Admission {
@@ -29,6 +30,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     create(kind, object) {
       if (kind.namespaced) refuseInNamespace(store, kind, object);
       if (kind.kind === 'Node') taintNewNode(object);
+      if (kind.kind === 'Service') assignServiceAddress(store, random, object as Service);
       if (kind.kind !== 'Pod') return;
       const pod = object as Pod;
       applyServiceAccount(store, random, pod);

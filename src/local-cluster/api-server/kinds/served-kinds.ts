@@ -6,6 +6,7 @@ import { leases } from './leases.ts';
 import { namespaces } from './namespaces.ts';
 import { nodes } from './nodes.ts';
 import { pods } from './pods.ts';
+import { services } from './services.ts';
 import { deployments, replicaSets } from './workloads.ts';
 
 export const SERVED_KINDS: readonly Kind[] = [
@@ -16,6 +17,7 @@ export const SERVED_KINDS: readonly Kind[] = [
   pods,
   secrets,
   serviceAccounts,
+  services,
   deployments,
   replicaSets,
   leases,

@@ -1,7 +1,7 @@
 /** The columns of each kind, as `kubectl get` users know them. Source: pkg/printers/internalversion/printers.go. */
 
 import { parseTime } from '../../../kube/micro-time.ts';
-import type { Event, Lease, Namespace, Secret } from '../../../kube/types.ts';
+import type { Event, Lease, Namespace, Secret, Service } from '../../../kube/types.ts';
 import type { ApiObject } from '../api-object.ts';
 import { age, duration } from './age.ts';
 import type { Column } from './column.ts';
@@ -34,6 +34,13 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     { name: 'Data', type: 'string', cell: (object) => count(object, 'data') },
   ],
   ServiceAccount: [],
+  Service: [
+    { name: 'Type', type: 'string', cell: (object) => (object as Service).spec?.type ?? '' },
+    { name: 'Cluster-IP', type: 'string', cell: (object) => (object as Service).spec?.clusterIP ?? '<none>' },
+    { name: 'External-IP', type: 'string', cell: (object) => (object as Service).spec?.externalName ?? '<none>' },
+    { name: 'Port(s)', type: 'string', cell: (object) => ports(object as Service) },
+    { name: 'Selector', type: 'string', priority: 1, cell: (object) => selector(object as Service) },
+  ],
 };
 
 const EVENT_COLUMNS: readonly Column[] = [
@@ -77,6 +84,16 @@ export function columnsOf(kind: string): readonly Column[] {
 function count(object: ApiObject, ...fields: readonly string[]): number {
   const values = object as unknown as Readonly<Record<string, object | undefined>>;
   return fields.reduce((sum, field) => sum + Object.keys(values[field] ?? {}).length, 0);
+}
+
+function ports({ spec }: Service): string {
+  const all = (spec?.ports ?? []).map(({ port, protocol = 'TCP' }) => `${port}/${protocol}`);
+  return all.length === 0 ? '<none>' : all.join(',');
+}
+
+function selector({ spec }: Service): string {
+  const all = Object.entries(spec?.selector ?? {}).map(([key, value]) => `${key}=${value}`);
+  return all.length === 0 ? '<none>' : all.sort().join(',');
 }
 
 function involved({ involvedObject }: Event): string {

@@ -1,15 +1,16 @@
 /**
- * ConfigMaps and Secrets that pods refer to: read when needed, never watched cluster-wide.
+ * ConfigMaps and Secrets that pods refer to: read when needed, never listed and never watched cluster-wide, which is all
+ * that a node is allowed to.
  *
  * Guarantees: pods that start together share one GET per object; what is missing is looked for again by one poll per
  * object, however many pods wait for it, and they are woken within `POLL_MAX_MS` of its appearance; nothing is kept
  * longer than `KEEP_MS` after it was read, so that secret values do not stay in memory.
  */
-import { type Clock, sleep } from '../clock.ts';
-import { hasCode } from '../errors.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { CONFIG_MAPS, SECRETS } from '../kube/resources.ts';
-import type { KubeObject } from '../kube/types.ts';
+import { type Clock, sleep } from '../../clock.ts';
+import { hasCode } from '../../errors.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { CONFIG_MAPS, SECRETS } from '../../kube/resources.ts';
+import { type Referenced, referencedConfigMap, referencedSecret } from './referenced.ts';
 
 export interface Reference {
   readonly kind: 'ConfigMap' | 'Secret';
@@ -17,12 +18,8 @@ export interface Reference {
   readonly name: string;
 }
 
-/** What a reference points to. */
-export interface Referenced {
-  readonly resourceVersion: string;
-  /** Values as text; of a Secret, decoded. */
-  readonly values: Readonly<Record<string, string>>;
-}
+/** Reads an object; undefined when it is not there, an error when that could not be found out. */
+export type ReadReference = (reference: Reference) => Promise<Referenced | undefined>;
 
 interface ReferencesOptions {
   readonly client: KubeClient;
@@ -57,7 +54,7 @@ export class References {
 
   /** Undefined when there is no such object; throws when that could not be found out. */
   read(reference: Reference): Promise<Referenced | undefined> {
-    const key = keyOf(reference);
+    const key = referenceKey(reference);
     let read = this.#reads.get(key);
     if (read === undefined) {
       read = this.#get(reference);
@@ -70,9 +67,15 @@ export class References {
     return read;
   }
 
+  /** As it is now, whatever was read before. */
+  readAgain(reference: Reference): Promise<Referenced | undefined> {
+    this.#reads.delete(referenceKey(reference));
+    return this.read(reference);
+  }
+
   /** Wakes the pod once the object is there, in another version than the one that did not suffice. */
   wakeOnChange(uid: string, reference: Reference, version: string | undefined): void {
-    const key = keyOf(reference);
+    const key = referenceKey(reference);
     const wait = this.#waits.get(key);
     if (wait !== undefined) {
       wait.uids.add(uid);
@@ -97,9 +100,8 @@ export class References {
         this.#waits.delete(key);
         return;
       }
-      this.#reads.delete(key);
       try {
-        const found = await this.read(wait.reference);
+        const found = await this.readAgain(wait.reference);
         if (found === undefined || found.resourceVersion === wait.version) continue;
       } catch {
         // Not to be read now: the next look may succeed, and the pods that ask for it themselves report the reason.
@@ -114,15 +116,9 @@ export class References {
   async #get({ kind, namespace, name }: Reference): Promise<Referenced | undefined> {
     const { client, signal } = this.#options;
     try {
-      if (kind === 'ConfigMap') {
-        const found = await client.get(CONFIG_MAPS, { namespace, name }, { signal });
-        return { resourceVersion: versionOf(found), values: found.data ?? {} };
-      }
-      const found = await client.get(SECRETS, { namespace, name }, { signal });
-      const values: Record<string, string> = {};
-      for (const [key, value] of Object.entries(found.data ?? {}))
-        values[key] = Buffer.from(value, 'base64').toString();
-      return { resourceVersion: versionOf(found), values };
+      return kind === 'ConfigMap'
+        ? referencedConfigMap(await client.get(CONFIG_MAPS, { namespace, name }, { signal }))
+        : referencedSecret(await client.get(SECRETS, { namespace, name }, { signal }));
     } catch (error) {
       if (hasCode(error, 'NotFound')) return undefined;
       throw error;
@@ -130,10 +126,6 @@ export class References {
   }
 }
 
-function versionOf(object: KubeObject): string {
-  return object.metadata?.resourceVersion ?? '';
-}
-
-function keyOf({ kind, namespace, name }: Reference): string {
+export function referenceKey({ kind, namespace, name }: Reference): string {
   return `${kind}/${namespace}/${name}`;
 }
