@@ -8,6 +8,8 @@ export default defineConfig({
     globalSetup: `${import.meta.dirname}/programs.ts`,
     // Most of them wait most of the time.
     maxWorkers: 4,
+    // What is waited for comes; on a busy machine not within the one second that is the default.
+    expect: { poll: { timeout: 20_000 } },
     projects: [
       {
         extends: true,

@@ -9,6 +9,7 @@ export default defineConfig({
     env: { ZONELET_TEST_CLUSTER: 'real' },
     // Each has four programs beside the set's own; most of them wait most of the time.
     maxWorkers: 2,
+    expect: { poll: { timeout: 20_000 } },
     testTimeout: 300_000,
     hookTimeout: 180_000,
   },

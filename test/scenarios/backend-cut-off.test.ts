@@ -14,7 +14,9 @@ test('the backend out of reach of its leader only: another replica leads the zon
   expect(await metric(play, cut, 'zonelet_terms_ended_total', { zone, reason: 'handed-over' })).toBe(1);
   await scaleTo(play, 15);
   // Only who is cut off sees it; the zone is up.
-  expect(await metric(play, play.leaderOf(zone) ?? '', 'zonelet_zone_health', { zone, state: 'Up' })).toBe(1);
+  await play.until('the zone to be up', async () => {
+    return (await metric(play, play.leaderOf(zone) ?? '', 'zonelet_zone_health', { zone, state: 'Up' })) === 1;
+  });
   await play.until(
     'the node to be open',
     () => node(play, zone)?.spec?.taints?.some(({ key }) => key.startsWith('zonelet.dev/')) !== true,

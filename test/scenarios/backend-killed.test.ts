@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { sleep, systemClock } from '../../src/clock.ts';
-import { openScenario } from './support/play.ts';
+import { openScenario, PATIENT_ELECTION } from './support/play.ts';
 import { barePod, createPod, podNamed, restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 
 test('SIGKILL of a backend: its node stays Ready and nothing is concluded; it comes back and goes on', async () => {
-  await using play = await openScenario({ pods: 9 });
+  await using play = await openScenario({ pods: 9, settings: () => ({ election: PATIENT_ELECTION }) });
   const before = uids(workloadPods(play));
   const zone = play.stage.zones[2]?.name ?? '';
   const epoch = play.epochOf(zone);

@@ -24,10 +24,10 @@ describe('what is done by hand', () => {
   beforeAll(async () => {
     play = await openScenario({ pods: 6 });
     before = uids(workloadPods(play));
-  }, 120_000);
+  });
   afterAll(async () => {
     await play?.[Symbol.asyncDispose]();
-  }, 60_000);
+  });
 
   test('a deleted Lease is made again, with a higher epoch', async () => {
     const epoch = play.epochOf(zone(0));

@@ -3,13 +3,17 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { parseTime } from '../../src/kube/micro-time.ts';
-import { openScenario } from './support/play.ts';
+import { openScenario, PATIENT_ELECTION } from './support/play.ts';
 import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 
 const SHIFTED = pathToFileURL(join(import.meta.dirname, 'support/shifted-clock.ts')).href;
 
 test("a leader's wall clock is set 10 minutes ahead, then 10 behind: no change of leader, no rewound heartbeat", async () => {
-  await using play = await openScenario({ pods: 6, env: { NODE_OPTIONS: `--import=${SHIFTED}` } });
+  await using play = await openScenario({
+    pods: 6,
+    env: { NODE_OPTIONS: `--import=${SHIFTED}` },
+    settings: () => ({ election: PATIENT_ELECTION }),
+  });
   const before = uids(workloadPods(play));
   const [zone] = play.stage.zones;
   const { name = '', nodeName = '' } = zone ?? {};
@@ -28,7 +32,7 @@ test("a leader's wall clock is set 10 minutes ahead, then 10 behind: no change o
     const known = renewals().length;
     const pods = workloadPods(play).length;
     await scaleTo(play, pods + 3);
-    // A heartbeat under that clock, which is longer than a lease.
+    // A heartbeat under that clock.
     await play.until('a heartbeat', () => renewals().length > known);
   }
   expect(play.stage.zones.map((each) => play.epochOf(each.name))).toEqual(epochs);

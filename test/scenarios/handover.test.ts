@@ -3,8 +3,9 @@ import { EVENTS, NODES } from '../../src/kube/resources.ts';
 import { hasRedisServer } from '../support/redis-server.ts';
 import { CLUSTER } from './support/cluster.ts';
 import { type Ended, zonelet } from './support/command.ts';
-import { openScenario, type Play } from './support/play.ts';
+import { openScenario, PATIENT_ELECTION, type Play } from './support/play.ts';
 import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
+import { startRedisServers } from './support/redis.ts';
 
 const handover = (play: Play, ...args: string[]) => zonelet(play, 'handover', ...args);
 
@@ -27,7 +28,15 @@ const ELECTIONS = CLUSTER === 'real' && hasRedisServer ? (['lease', 'redis'] as 
 test.each(ELECTIONS)(
   'zonelet handover, elected by %s: to a named replica, to the best one, and refused; no pod restarts, the node stays Ready',
   async (electedBy) => {
-    await using play = await openScenario({ pods: 6, electedBy });
+    await using redis = electedBy === 'redis' ? await startRedisServers() : undefined;
+    await using play = await openScenario({
+      pods: 6,
+      electedBy,
+      settings: () => ({
+        election: { by: electedBy, ...PATIENT_ELECTION },
+        ...(redis === undefined ? {} : { redis: redis.section }),
+      }),
+    });
     const before = uids(workloadPods(play));
     const zone = play.stage.zones[0]?.name ?? '';
     const from = play.stage.replicas.find(({ homeZone }) => homeZone === zone)?.name ?? '';

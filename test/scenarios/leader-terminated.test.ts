@@ -5,6 +5,7 @@ import { restarts, scaleTo, uids, workloadPods } from './support/pods.ts';
 test('SIGTERM of a leader, and of all at once: given up in good order, exit status 0, taken over', async () => {
   await using play = await openScenario({ pods: 6 });
   const before = uids(workloadPods(play));
+  for (const { name } of play.stage.replicas) await play.replicaReady(name);
   const [first] = play.stage.zones;
   const zone = first?.name ?? '';
   const victim = play.leaderOf(zone) ?? '';

@@ -1,5 +1,7 @@
 /** A TCP proxy in front of a server, for the faults that a network has. */
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+import { systemRandom } from '../../src/clock.ts';
+import { freePorts } from '../../src/commands/demo/free-ports.ts';
 
 export interface FaultProxy extends AsyncDisposable {
   readonly port: number;
@@ -127,14 +129,15 @@ export async function startFaultProxy(): Promise<FaultProxy> {
         resolve();
       });
     });
-  await listen(0);
+  // Kept for when it is not listened on for a while.
+  const [port = 0] = await freePorts(systemRandom, 1);
+  await listen(port);
   const breakAll = (): void => {
     for (const { client, upstream } of links) {
       client.destroy();
       upstream.destroy();
     }
   };
-  const { port } = server.address() as AddressInfo;
   return {
     port,
     target(port) {

@@ -2,9 +2,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { systemRandom } from '../../src/clock.ts';
+import { freePorts } from '../../src/commands/demo/free-ports.ts';
 
 /** Whether there is a redis-server here. What needs one is skipped where there is none, and says so (`test/programs.ts`). */
 export const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0;
@@ -33,7 +34,7 @@ export interface RedisServerProcess extends AsyncDisposable {
 /** Listens when this resolves. */
 export async function startRedisServer(options: RedisServerOptions = {}): Promise<RedisServerProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'zonelet-redis-'));
-  const port = await freePort();
+  const [port = 0] = await freePorts(systemRandom, 1);
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
@@ -80,13 +81,4 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -23,6 +23,8 @@ export interface Staging {
   readonly random: Random;
   readonly pods: number;
   readonly signal: AbortSignal;
+  /** How long each step up to running pods may take. @defaultValue 60000, far above what a machine needs */
+  readonly limitMs?: number;
   say(line: string): void;
 }
 
@@ -31,12 +33,11 @@ export interface Play extends AsyncDisposable {
   readonly observer: Observer;
 }
 
-/** Every step's limit: far above what a loaded machine needs. */
 const LIMIT_MS = 60_000;
 
 /** Resolves once all pods run. Throws `Unavailable`, with what the part last said, when one does not come up. */
 export async function openPlay(options: Staging): Promise<Play> {
-  const { stage, env, clock, random, signal, say } = options;
+  const { stage, env, clock, random, signal, say, limitMs = LIMIT_MS } = options;
   const begun = clock.monotonic();
   const wait = (
     what: string,
@@ -45,7 +46,7 @@ export async function openPlay(options: Staging): Promise<Play> {
   ): Promise<void> =>
     waitFor(what, holds, {
       clock,
-      limitMs: LIMIT_MS,
+      limitMs,
       signal,
       hopeless: () => deadPart(stage),
       ...(onChange === undefined ? {} : { onChange }),

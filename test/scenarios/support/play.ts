@@ -81,6 +81,9 @@ export interface Play extends AsyncDisposable {
   checkInvariants(options?: CheckOptions): Promise<void>;
 }
 
+/** For what must not change leaders: a machine that is so busy that processes stand still does not either. */
+export const PATIENT_ELECTION = { leaseDuration: '30s', renewDeadline: '20s', retryPeriod: '1s' } as const;
+
 export interface CheckOptions {
   /** Nodes whose epoch the scenario itself has edited. */
   readonly editedNodes?: readonly string[];
@@ -97,6 +100,8 @@ export interface CheckOptions {
 /** Linux ends the processes of a test run with it, however it ends; elsewhere only an orderly end does. */
 const DIE_WITH_US = process.platform === 'linux' ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
 const LIMIT_MS = 90_000;
+/** Ten processes come up at once, beside those of other files. */
+const START_LIMIT_MS = 180_000;
 /** A real cluster's controllers try to reach an API server that was away again with pauses of up to a minute (client-go). */
 const CONTROLLERS_RETURN_MS = 120_000;
 /** The node controller's, at the least. */
@@ -130,7 +135,16 @@ export async function openScenario(options: PlayOptions = {}): Promise<Play> {
   undo.defer(() => stage.stop(clock));
   const pods = options.pods ?? 9;
   const opened = undo.use(
-    await openPlay({ stage, env: process.env, clock, random: systemRandom, pods, signal, say: () => {} }),
+    await openPlay({
+      stage,
+      env: process.env,
+      clock,
+      random: systemRandom,
+      pods,
+      signal,
+      limitMs: START_LIMIT_MS,
+      say: () => {},
+    }),
   );
   const history = undo.use(await record(opened.client, clock, systemRandom));
   const { client, observer } = opened;

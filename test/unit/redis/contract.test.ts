@@ -96,7 +96,7 @@ describe.each(Object.entries(STANDS))('%s', (name, stand) => {
     await expect.poll(() => heard).toEqual(['(subscribed)', 'a']);
     await stop();
     await start();
-    await expect.poll(() => heard, { timeout: 10_000 }).toEqual(['(subscribed)', 'a', '(subscribed)']);
+    await expect.poll(() => heard).toEqual(['(subscribed)', 'a', '(subscribed)']);
     await expect.poll(() => server.state).toBe('up');
     unsubscribe();
     await server.eval(PUT, ['h'], ['b', 1]);

@@ -63,7 +63,7 @@ describe.skipIf(!hasRedisServer)('a real Redis', () => {
     expect(one.term.end).toBe(undefined);
     expect(one.logged.join()).toMatch(/is not shared; nothing else is affected.*refuses connections/);
     await real.start();
-    await expect.poll(stored, { timeout: 10_000 }).toEqual(expect.arrayContaining(['u1', 'u2']));
+    await expect.poll(stored).toEqual(expect.arrayContaining(['u1', 'u2']));
   });
 
   test('down in the middle of a term: nothing is lost, whether it comes back with its data or without', async () => {
@@ -72,9 +72,9 @@ describe.skipIf(!hasRedisServer)('a real Redis', () => {
     await expect.poll(stored).toContain('u1');
     await real.kill('SIGKILL');
     one.state.keep(pod('u2'), record(1, 'h2'));
-    await expect.poll(() => one.logged.join(), { timeout: 10_000 }).toContain('is not shared');
+    await expect.poll(() => one.logged.join()).toContain('is not shared');
     await real.start();
-    await expect.poll(stored, { timeout: 10_000 }).toEqual(expect.arrayContaining(['u1', 'u2']));
+    await expect.poll(stored).toEqual(expect.arrayContaining(['u1', 'u2']));
     expect(await one.metric('zonelet_state_rebuilds_total')).toBe(0);
     expect(one.term.end).toBe(undefined);
   });
@@ -112,7 +112,7 @@ describe.skipIf(!hasRedisServer)('a real Redis', () => {
     one.state.keep(pod('u1'), record(1, 'h1'));
     await expect.poll(() => one.logged.join()).toContain('has no memory left: raise its maxmemory');
     real.command('CONFIG', 'SET', 'maxmemory', '0');
-    await expect.poll(stored, { timeout: 10_000 }).toContain('u1');
+    await expect.poll(stored).toContain('u1');
     expect(one.term.end).toBe(undefined);
   });
 
@@ -121,10 +121,10 @@ describe.skipIf(!hasRedisServer)('a real Redis', () => {
     expect(await one.state.intend('u1')).toBe('go');
     await real.kill('SIGSTOP');
     expect(await one.state.intend('u2')).toBe('go');
-    await expect.poll(() => one.logged.join(), { timeout: 10_000 }).toContain('did not answer');
+    await expect.poll(() => one.logged.join()).toContain('did not answer');
     expect(await one.state.intend('u3')).toBe('go');
     await real.kill('SIGCONT');
-    await expect.poll(stored, { timeout: 10_000 }).toEqual(expect.arrayContaining(['u1', 'u2', 'u3']));
+    await expect.poll(stored).toEqual(expect.arrayContaining(['u1', 'u2', 'u3']));
     expect(one.term.end).toBe(undefined);
   });
 });
