@@ -20,12 +20,15 @@ import { createLineSplitter } from './line-splitter.ts';
 import { type Resource, resourcePath } from './resources.ts';
 import type { ApiRequest, Transport } from './transport.ts';
 import type { ApiStatus, KubeObject } from './types.ts';
+import { type OnWarning, warningsIn } from './warnings.ts';
 
 export interface KubeClientOptions {
   readonly transport: Transport;
   /** Reads a Retry-After that is a date. */
   readonly clock: Clock;
   readonly log?: Logger;
+  /** Told what the API server warns of, success by success. */
+  readonly onWarning?: OnWarning;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -37,7 +40,7 @@ const PATCH_TYPES = {
 } as const;
 
 export function createKubeClient(options: KubeClientOptions): KubeClient {
-  const { transport, clock, log } = options;
+  const { transport, clock, log, onWarning } = options;
 
   /** Sends one request and gives the body of its success. */
   async function send(
@@ -49,6 +52,7 @@ export function createKubeClient(options: KubeClientOptions): KubeClient {
     const response = await transport.request({ method, path, ...extra, ...common(options) });
     if (response.status < 200 || response.status > 299)
       throw answerError(response, method !== 'GET', `${method} ${path}`, clock.now());
+    for (const text of warningsIn(response.headers.warning)) onWarning?.(text, `${method} ${path}`);
     return response.body;
   }
 

@@ -7,6 +7,7 @@ import type { KubeClient } from './client.ts';
 import { loadCredentials } from './credentials.ts';
 import { createHttpTransport } from './http-transport.ts';
 import type { Transport } from './transport.ts';
+import { tellWarnings } from './warnings.ts';
 
 export interface ConnectOptions {
   /** Path of a kubeconfig. @defaultValue the pod's ServiceAccount, else $KUBECONFIG, else ~/.kube/config */
@@ -37,7 +38,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   log.debug({ server, source }, 'credentials found');
   const transport = createHttpTransport({ server, identity, clock, ...(metrics === undefined ? {} : { metrics }) });
   return {
-    client: createKubeClient({ transport, clock, log }),
+    client: createKubeClient({ transport, clock, log, onWarning: tellWarnings(log, metrics) }),
     transport,
     server,
     namespace,

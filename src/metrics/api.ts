@@ -5,6 +5,7 @@ export interface ApiMetrics {
   readonly requests: Counter<'code' | 'method' | 'host'>;
   readonly duration: Histogram<'verb' | 'host'>;
   readonly watchRestarts: Counter<'resource' | 'reason'>;
+  readonly warnings: Counter<string>;
   readonly eventsDropped: Counter<string>;
 }
 
@@ -27,6 +28,11 @@ export function apiMetrics(registry: Registry): ApiMetrics {
       name: 'zonelet_watch_restarts_total',
       help: 'Watches that were begun again, by resource and reason (ended, expired, stalled, error, regressed).',
       labelNames: ['resource', 'reason'],
+      registers: [registry],
+    }),
+    warnings: new Counter({
+      name: 'zonelet_api_warnings_total',
+      help: 'Warnings in answers of the API server, such as of statuses that came too late (fence.admissionPolicy: warn); the log tells each kind once.',
       registers: [registry],
     }),
     eventsDropped: new Counter({
