@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     root: `${import.meta.dirname}/..`,
     pool: 'forks',
-    include: ['test/scenarios/**/*.test.ts', 'test/kubernetes/**/*.test.ts', 'test/docker/**/*.test.ts'],
+    include: ['scenarios', 'kubernetes', 'docker', 'interop'].map((room) => `test/${room}/**/*.test.ts`),
     env: { ZONELET_TEST_CLUSTER: 'real' },
     // Each has four programs beside the set's own; most of them wait most of the time.
     maxWorkers: 2,
