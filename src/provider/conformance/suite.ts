@@ -14,6 +14,7 @@ import type { ConformanceHarness } from './harness.ts';
 import { lifecycle } from './lifecycle.ts';
 import { containerLogs } from './logs.ts';
 import { reading } from './reading.ts';
+import { usage } from './usage.ts';
 import { validation } from './validation.ts';
 import { watching } from './watching.ts';
 import { zoneReporting } from './zone.ts';
@@ -34,6 +35,7 @@ export function providerConformance(name: string, harness: ConformanceHarness): 
     zoneReporting(harness);
     containerLogs(harness);
     lifecycle(harness);
+    usage(harness);
     validation(harness);
     faults(harness);
   });
