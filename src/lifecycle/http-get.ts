@@ -97,19 +97,21 @@ async function getOnce(
 ): Promise<HttpAnswer & { readonly location?: string }> {
   const raw = await reach.dial(port, signal);
   const socket: Duplex = tls ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw;
+  // Errors that come late are of a connection that nobody needs any more.
+  for (const one of new Set([raw, socket])) one.on('error', () => {});
+  const abort = (): void => void socket.destroy(new Error('aborted'));
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
   try {
     const response = await answerOf(
       request({ createConnection: () => socket, method: 'GET', host, port, path, headers, setDefaultHeaders: false }),
-      signal,
     );
     const body = await bodyOf(response);
     const { statusCode = 0 } = response;
     const { location } = response.headers;
     return { status: statusCode, body, ...(isRedirect(statusCode) && location !== undefined ? { location } : {}) };
   } finally {
-    // Errors that come late are of a connection that nobody needs any more.
-    socket.on('error', () => {});
-    raw.on('error', () => {});
+    signal.removeEventListener('abort', abort);
     socket.destroy();
     raw.destroy();
   }
@@ -119,24 +121,13 @@ function isRedirect(status: number): boolean {
   return [301, 302, 303, 307, 308].includes(status);
 }
 
-async function answerOf(sent: ClientRequest, signal: AbortSignal): Promise<IncomingMessage> {
-  const abort = (): void => void sent.destroy(new Error('aborted'));
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await new Promise<IncomingMessage>((resolve, reject) => {
-      sent.once('response', (response) => {
-        // The body ends with the signal too.
-        signal.addEventListener('abort', () => response.destroy(), { once: true });
-        resolve(response);
-      });
-      sent.once('error', reject);
-      sent.end();
-      if (signal.aborted) abort();
-    });
-  } finally {
-    signal.removeEventListener('abort', abort);
-    sent.on('error', () => {});
-  }
+function answerOf(sent: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    sent.once('response', resolve);
+    // For good: what comes late is of a request that nobody needs any more.
+    sent.on('error', reject);
+    sent.end();
+  });
 }
 
 async function bodyOf(response: IncomingMessage): Promise<string> {

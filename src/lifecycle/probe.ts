@@ -1,5 +1,4 @@
 /** One look at a container, as the kubelet takes it (pkg/kubelet/prober/prober.go and pkg/probe). */
-import { type Clock, deadline } from '../clock.ts';
 import { hasCode, messageOf, ZoneletError } from '../errors.ts';
 import type { Container } from '../kube/types.ts';
 import { durationText } from './back-off.ts';
@@ -20,7 +19,7 @@ export interface ProbeTarget {
   readonly container: Container;
   readonly address: string;
   readonly reach: Reach;
-  readonly clock: Clock;
+  /** Aborts when its time is up. */
   readonly signal: AbortSignal;
 }
 
@@ -28,13 +27,17 @@ export interface ProbeTarget {
 const TRIES = 3;
 const SUCCESS: ProbeOutcome = { result: 'success', output: '' };
 
+/** In milliseconds. */
+export function timeoutOf({ timeoutSeconds = 1 }: Probe): number {
+  return timeoutSeconds * 1000;
+}
+
 /** Never throws. */
 export async function probeOnce(probe: Probe, target: ProbeTarget): Promise<ProbeOutcome> {
   let failure: unknown;
   for (let i = 0; i < TRIES && !target.signal.aborted; i++) {
-    using limit = deadline(target.clock, (probe.timeoutSeconds ?? 1) * 1000, target.signal);
     try {
-      return await look(probe, target, limit.signal);
+      return await look(probe, target);
     } catch (error) {
       failure = error;
       // It says the same every time.
@@ -44,10 +47,10 @@ export async function probeOnce(probe: Probe, target: ProbeTarget): Promise<Prob
   return { result: 'unknown', output: messageOf(failure) };
 }
 
-async function look(probe: Probe, target: ProbeTarget, signal: AbortSignal): Promise<ProbeOutcome> {
-  const { container, address, reach } = target;
-  const timeout = durationText((probe.timeoutSeconds ?? 1) * 1000);
-  if (probe.exec !== undefined) return await lookByExec(probe.exec.command ?? [], target, timeout, signal);
+async function look(probe: Probe, target: ProbeTarget): Promise<ProbeOutcome> {
+  const { container, address, reach, signal } = target;
+  const timeout = durationText(timeoutOf(probe));
+  if (probe.exec !== undefined) return await lookByExec(probe.exec.command ?? [], target, timeout);
   if (probe.httpGet !== undefined) {
     const to = httpTarget(probe.httpGet, container, address);
     try {
@@ -83,9 +86,8 @@ async function look(probe: Probe, target: ProbeTarget, signal: AbortSignal): Pro
 
 async function lookByExec(
   command: readonly string[],
-  { container, reach }: ProbeTarget,
+  { container, reach, signal }: ProbeTarget,
   timeout: string,
-  signal: AbortSignal,
 ): Promise<ProbeOutcome> {
   try {
     const { exitCode, output } = await reach.exec(container.name, command, signal);

@@ -1,6 +1,6 @@
 /**
  * How probes and hooks get at a running container, whatever it runs on. Both reject when nothing can be done; a signal
- * that aborts ends what was begun.
+ * that aborts ends what was begun. The signal may outlive the call by far: what was hung on it is taken off again.
  */
 import type { Duplex } from 'node:stream';
 

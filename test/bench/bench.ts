@@ -11,12 +11,13 @@ import { failover } from './failover.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
 import { pods } from './pods.ts';
+import { probes } from './probes.ts';
 import type { Benchmark } from './support/benchmark.ts';
 import { buildZonelet } from './support/build.ts';
 import { asObject, asTable, machine, type Run } from './support/report.ts';
 
 /** In the order in which `all` runs them. */
-const BENCHMARKS: readonly Benchmark[] = [pods, latency, deletion, failover, clientGo, coldStart, memory, cpu];
+const BENCHMARKS: readonly Benchmark[] = [pods, latency, deletion, failover, clientGo, coldStart, memory, cpu, probes];
 
 const HELP = `Usage: npm run bench -- NAME... [options]
 
