@@ -1,15 +1,18 @@
-/** kubectl exec, attach and port-forward through a real API server to the kubelet API, over WebSocket and over SPDY. */
-import { spawn } from 'node:child_process';
+/** kubectl exec, attach and port-forward through an API server to the kubelet API, over WebSocket and over SPDY. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { HAS_KUBECTL } from '../scenarios/support/kubectl.ts';
 import { API_SERVER, missing } from './binaries.ts';
 import { startControlPlane } from './control-plane.ts';
-import { type StreamNode, startStreamNode } from './stream-node.ts';
+import { OWNER, type StreamNode, startStreamNode } from './stream-node.ts';
 
 const absent = [...(HAS_KUBECTL ? [] : ['kubectl']), ...missing(API_SERVER)];
 if (absent.length > 0) console.log(`skipped: kubectl exec and the like, for want of ${absent.join(' and ')}`);
@@ -25,8 +28,9 @@ const PROTOCOLS = [
   ['SPDY', { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' }],
 ] as const;
 
-describe.skipIf(absent.length > 0).each(PROTOCOLS)('kubectl over %s', (_name, variables) => {
+describe.skipIf(absent.length > 0)('streams through a real API server', () => {
   let node: StreamNode;
+  let variables: Readonly<Record<string, string>> = {};
   const stack = new AsyncDisposableStack();
 
   beforeAll(async () => {
@@ -39,14 +43,20 @@ describe.skipIf(absent.length > 0).each(PROTOCOLS)('kubectl over %s', (_name, va
     await stack.disposeAsync();
   });
 
-  function start(...args: string[]) {
-    return spawn('kubectl', ['--kubeconfig', node.kubeconfig, ...args], { env: { ...process.env, ...variables } });
+  function start(args: readonly string[]): ChildProcessWithoutNullStreams & Disposable {
+    const env = { ...process.env, ...variables };
+    const child = spawn('kubectl', ['--kubeconfig', node.kubeconfig, ...args], { env });
+    child.stdin.on('error', () => {});
+    return Object.assign(child, { [Symbol.dispose]: () => void child.kill('SIGKILL') });
   }
 
   async function run(args: readonly string[], input: Buffer | string = ''): Promise<Result> {
-    const child = start(...args);
-    child.stdin.on('error', () => {});
+    const child = start(args);
     child.stdin.end(input);
+    return await result(child);
+  }
+
+  async function result(child: ChildProcessWithoutNullStreams): Promise<Result> {
     const [stdout, stderr, code] = await Promise.all([
       buffer(child.stdout),
       text(child.stderr),
@@ -55,20 +65,124 @@ describe.skipIf(absent.length > 0).each(PROTOCOLS)('kubectl over %s', (_name, va
     return { code, stdout, stderr };
   }
 
-  test('exec gives the output and the exit code', async () => {
-    const echo = await run(['exec', 'web', '--', 'echo', 'hello', 'wörld']);
-    expect([echo.code, echo.stdout.toString(), echo.stderr]).toEqual([0, 'hello wörld\n', '']);
-    const exit = await run(['exec', 'web', '--', 'exit', '3']);
-    expect([exit.code, exit.stderr]).toEqual([3, 'command terminated with exit code 3\n']);
-    const unknown = await run(['exec', 'web', '--', 'sh', '-c', 'true']);
-    expect(unknown.code).toBe(127);
-    expect(unknown.stderr).toContain('sh: not found');
+  describe.each(PROTOCOLS)('kubectl over %s', (_name, chosen) => {
+    beforeEach(() => {
+      variables = chosen;
+    });
+
+    test('exec gives the output and the exit code', async () => {
+      const echo = await run(['exec', 'web', '--', 'echo', 'hello', 'wörld']);
+      expect([echo.code, echo.stdout.toString(), echo.stderr]).toEqual([0, 'hello wörld\n', '']);
+      const exit = await run(['exec', 'web', '--', 'exit', '3']);
+      expect([exit.code, exit.stderr]).toEqual([3, 'command terminated with exit code 3\n']);
+      const unknown = await run(['exec', 'web', '--', 'sh', '-c', 'true']);
+      expect(unknown.code).toBe(127);
+      expect(unknown.stderr).toContain('sh: not found');
+    });
+
+    test('exec -i carries megabytes both ways unharmed, and the end of the input', async () => {
+      const input = randomBytes(5_000_000);
+      const { code, stdout } = await run(['exec', '-i', 'web', '--', 'cat'], input);
+      expect(code).toBe(0);
+      expect(md5(stdout)).toBe(md5(input));
+    });
+
+    test('exec -it tells the size of the terminal, at first and when it changes', async () => {
+      // A terminal of its own, which `script` gives it.
+      const kubectl = `kubectl --kubeconfig ${node.kubeconfig} exec -it web -- stty size`;
+      const command = `stty cols 91 rows 33; (read _; stty cols 120 rows 40 </dev/tty) <&3 & ${kubectl}`;
+      const env = { ...process.env, ...variables };
+      const stdio = ['pipe', 'pipe', 'pipe', 'pipe'] as const;
+      const child = spawn('script', ['-qc', command, '/dev/null'], { env, stdio: [...stdio] });
+      let seen = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        seen += chunk.toString();
+      });
+      await until(
+        () => seen.includes('33 91'),
+        () => seen,
+      );
+      (child.stdio[3] as Writable).end('go on\n');
+      await until(
+        () => seen.includes('40 120'),
+        () => seen,
+      );
+      child.kill('SIGKILL');
+    });
+
+    test('attach shows what the container writes from then on', async () => {
+      using attached = start(['attach', 'web', '-c', 'main']);
+      let seen = '';
+      attached.stdout.on('data', (chunk: Buffer) => {
+        seen += chunk.toString();
+      });
+      // When it is attached is not told: what is written before that is not for it.
+      await until(
+        () => {
+          node.backend.write(OWNER, node.podUid, 'main', 'ping');
+          return seen.includes('ping');
+        },
+        () => seen,
+      );
+    });
+
+    test('port-forward carries megabytes over several connections at once', async () => {
+      using forward = start(['port-forward', 'pod/web', ':8080']);
+      let told = '';
+      forward.stdout.on('data', (chunk: Buffer) => {
+        told += chunk.toString();
+      });
+      await until(
+        () => /127\.0\.0\.1:(\d+)/.test(told),
+        () => told,
+      );
+      const port = Number(/127\.0\.0\.1:(\d+)/.exec(told)?.[1]);
+      const echoes = await Promise.all(
+        [1, 2, 3, 4].map(async () => {
+          const sent = randomBytes(2_000_000);
+          // Only our own end closes it: kubectl waits for the pod's.
+          const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+          await once(socket, 'connect');
+          socket.end(sent);
+          return md5(await buffer(socket)) === md5(sent);
+        }),
+      );
+      expect(echoes).toEqual([true, true, true, true]);
+    });
+
+    test('what cannot be had is refused in words', async () => {
+      const container = await run(['exec', 'web', '-c', 'other', '--', 'echo']);
+      expect([container.code, container.stderr]).toEqual([1, expect.stringContaining('other')]);
+    });
   });
 
-  test('exec -i carries megabytes both ways unharmed, and the end of the input', async () => {
-    const input = randomBytes(5_000_000);
-    const { code, stdout } = await run(['exec', '-i', 'web', '--', 'cat'], input);
-    expect(code).toBe(0);
-    expect(createHash('md5').update(stdout).digest('hex')).toBe(createHash('md5').update(input).digest('hex'));
+  test('the end of a term ends what runs, in words and at once', async () => {
+    const children = PROTOCOLS.map(([, chosen]) => {
+      variables = chosen;
+      return start(['exec', '-i', 'web', '--', 'cat']);
+    });
+    for (const child of children) {
+      child.stdin.write('x');
+      await once(child.stdout, 'data');
+    }
+    const results = children.map(result);
+    node.loseTerm();
+    for (const { code, stderr } of await Promise.all(results)) {
+      expect([code, stderr]).toEqual([1, expect.stringContaining('does not lead zone zone-a any more')]);
+    }
+    const after = await run(['exec', 'web', '--', 'echo']);
+    expect(after.code).toBe(1);
   });
 });
+
+function md5(bytes: Buffer): string {
+  return createHash('md5').update(bytes).digest('hex');
+}
+
+async function until(check: () => boolean, what: () => string): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (check()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`it did not come to pass; seen: ${what()}`);
+}
