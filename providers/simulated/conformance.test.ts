@@ -29,6 +29,13 @@ providerConformance('simulated', {
       incomplete: (on) => backend.setFaults({ incompleteLists: on }),
       noNewPods: (on) => backend.setFaults({ zoneState: on ? 'NoNew' : 'Up' }),
       exit: (owner, ref, code) => backend.exit(owner, ref.uid, 'main', code),
+      commands: {
+        echo: (line) => ['echo', line],
+        exit: (code) => ['exit', String(code)],
+        cat: ['cat'],
+        sleep: ['sleep', '7200'],
+      },
+      echoPort: 7,
       async [Symbol.asyncDispose]() {},
     };
   },

@@ -16,6 +16,18 @@ export type PodWish =
   /** Writes these lines and ends with code 1, within a second; `restartPolicy: Always`. */
   | { readonly does: 'print-and-crash'; readonly lines: readonly string[] };
 
+/** What can be run in the container of a pod that does `run`. */
+export interface SuiteCommands {
+  /** Writes this line and ends with 0. */
+  echo(line: string): readonly string[];
+  /** Ends with this code. */
+  exit(code: number): readonly string[];
+  /** Copies its input to its output until the input ends. */
+  readonly cat: readonly string[];
+  /** Runs for an hour at least. */
+  readonly sleep: readonly string[];
+}
+
 /** A backend made for one test. What it cannot do is left out: the cases that need it are reported as skipped. */
 export interface ConformanceBackend extends AsyncDisposable {
   readonly zone: string;
@@ -42,6 +54,10 @@ export interface ConformanceBackend extends AsyncDisposable {
   noNewPods?(on: boolean): Promise<void> | void;
   /** Makes the container `main` end by itself. */
   exit?(owner: string, ref: PodRef, code: number): Promise<void> | void;
+  /** For the cases of exec. */
+  readonly commands?: SuiteCommands;
+  /** A port on which pods that `run` send back what they are sent. */
+  readonly echoPort?: number;
 }
 
 export interface ConformanceHarness {

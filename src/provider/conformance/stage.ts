@@ -131,6 +131,14 @@ export class Stage implements AsyncDisposable {
     return pod;
   }
 
+  /** Created, and seen to have ended by itself. */
+  async ended(): Promise<PodRef> {
+    const pod = this.pod({ does: 'exit', code: 0 });
+    await this.create(pod);
+    await this.eventually('the container has ended', async () => exitCode(await this.get(pod.ref)) !== undefined);
+    return pod.ref;
+  }
+
   async log(ref: PodRef, options: Partial<LogOptions>): Promise<string> {
     const logs = this.provider.logs?.bind(this.provider);
     if (logs === undefined) return this.skip('the provider offers no logs');

@@ -14,6 +14,7 @@ import type { ConformanceHarness } from './harness.ts';
 import { lifecycle } from './lifecycle.ts';
 import { containerLogs } from './logs.ts';
 import { reading } from './reading.ts';
+import { streams } from './streams.ts';
 import { usage } from './usage.ts';
 import { validation } from './validation.ts';
 import { watching } from './watching.ts';
@@ -23,6 +24,7 @@ export type {
   ConformanceBackend,
   ConformanceHarness,
   PodWish,
+  SuiteCommands,
 } from './harness.ts';
 
 export function providerConformance(name: string, harness: ConformanceHarness): void {
@@ -36,6 +38,7 @@ export function providerConformance(name: string, harness: ConformanceHarness): 
     containerLogs(harness);
     lifecycle(harness);
     usage(harness);
+    streams(harness);
     validation(harness);
     faults(harness);
   });
