@@ -74,8 +74,9 @@ export function createSpdyConnection(options: SpdyConnectionOptions): ClientConn
       },
       end: (done) => outlet.send([dataHeader(id, 0, true)], done),
       closed(complete) {
-        streams.delete(id);
-        if (!complete) outlet.urgent(rstStream(id, RST_STATUS.CANCEL));
+        // One that the client itself has reset is not there any more.
+        const known = streams.delete(id);
+        if (known && !complete) outlet.urgent(rstStream(id, RST_STATUS.CANCEL));
       },
       consumed(bytes) {
         read += bytes;
