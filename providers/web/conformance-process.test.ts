@@ -52,6 +52,12 @@ providerConformance('web, on processes', {
         );
         await writeFile(pipe, `${code}\n`);
       },
+      commands: {
+        echo: (line) => ['printf', '%s\\n', line],
+        exit: (code) => ['sh', '-c', `exit ${code}`],
+        cat: ['cat'],
+        sleep: ['sleep', '7200'],
+      },
       wrap: untilItIgnores,
     }),
 });

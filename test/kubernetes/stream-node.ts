@@ -95,7 +95,7 @@ export async function startStreamNode({ server, ca, token }: StreamCluster): Pro
         logs: (ref, container, options, signal) => guard.logs(OWNER, ref, container, options, signal),
       },
       streams: {
-        capabilities: guard.capabilities,
+        offers: (kind) => guard.capabilities[kind],
         get: (ref, signal) => guard.get(OWNER, ref, signal),
         exec: (ref, container, options, streams, signal) => guard.exec(OWNER, ref, container, options, streams, signal),
         attach: (ref, container, streams, signal) => guard.attach(OWNER, ref, container, streams, signal),

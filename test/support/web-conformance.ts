@@ -9,7 +9,7 @@ import type { RuntimeOptions } from '../../providers/web/server/runtimes.ts';
 import { type BackendServerOptions, startBackendServer } from '../../providers/web/server/server.ts';
 import { systemClock, systemRandom } from '../../src/clock.ts';
 import { silentLogger } from '../../src/log.ts';
-import type { ConformanceBackend, PodWish } from '../../src/provider/conformance/suite.ts';
+import type { ConformanceBackend, PodWish, SuiteCommands } from '../../src/provider/conformance/suite.ts';
 import type { PodRef, Provider } from '../../src/provider/contract.ts';
 import { startFaultProxy } from './fault-proxy.ts';
 
@@ -19,6 +19,7 @@ export interface WebConformance {
   readonly shell?: NonNullable<ConformanceBackend['shell']>;
   /** Makes the container `main` of the pod end; `folder` is the backend's. */
   exit?(folder: string, ref: PodRef, code: number): Promise<void>;
+  readonly commands?: SuiteCommands;
   /** What the suite gets as a provider. */
   wrap?(provider: Provider): Provider;
 }
@@ -61,6 +62,7 @@ export async function startWebConformance(how: WebConformance): Promise<Conforma
     hang: (on) => proxy.hang(on),
     unreachable: (on) => proxy.cut(on),
     noNewPods: (on) => restart(on ? { capacity: { pods: '0' } } : {}),
+    ...(how.commands === undefined ? {} : { commands: how.commands }),
     ...(exit === undefined ? {} : { exit: (_owner, ref, code) => exit(folder, ref, code) }),
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();

@@ -55,7 +55,7 @@ export async function startKubelets(options: KubeletsOptions): Promise<Kubelets>
         logs: (ref, container, logOptions, signal) => provider.logs(owner, ref, container, logOptions, signal),
       },
       streams: {
-        capabilities: provider.capabilities,
+        offers: (kind) => provider.capabilities[kind],
         get: (ref, signal) => provider.get(owner, ref, signal),
         exec: (ref, container, execOptions, streams, signal) =>
           provider.exec(owner, ref, container, execOptions, streams, signal),

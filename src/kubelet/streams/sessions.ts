@@ -9,7 +9,7 @@ import { type Clock, sleep } from '../../clock.ts';
 import { hasCode, messageOf, ZoneletError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { KubeletMetrics } from '../../metrics/kubelet.ts';
-import type { BackendPod, Capabilities, PodRef } from '../../provider/contract.ts';
+import type { BackendPod, PodRef } from '../../provider/contract.ts';
 import type { ExecOptions, ExecResult, StandardStreams } from '../../provider/streams.ts';
 import { lookUpPod, type Pods } from '../pod-lookup.ts';
 import type { RequestTarget } from '../request-target.ts';
@@ -24,7 +24,8 @@ import { runWebSocketPortForward } from './websocket-port-forward.ts';
 
 /** The guarded streams of a provider, for one owner. */
 export interface StreamSource {
-  readonly capabilities: Pick<Capabilities, 'exec' | 'attach' | 'portForward'>;
+  /** Asked each time: a provider may learn of its backend what that can do. */
+  offers(kind: SessionKind): boolean;
   get(ref: PodRef, signal: AbortSignal): Promise<BackendPod | undefined>;
   exec(
     ref: PodRef,
@@ -103,7 +104,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     const question = { namespace, podName, ...(uid === undefined ? {} : { uid }) };
     const found = lookUpPod(container === undefined ? question : { ...question, container }, pods);
     if (!found.ok) return found;
-    if (!source.capabilities[kind]) {
+    if (!source.offers(kind)) {
       return refused(501, `the provider of the virtual node ${nodeName} does not support ${kind}`);
     }
     const { ref } = found;

@@ -11,8 +11,8 @@ export function streams(harness: ConformanceHarness): void {
     it(
       'gives what a command writes, and its exit code',
       onStage(harness, async (stage) => {
-        const commands = commandsOf(stage);
         const { ref } = await stage.running();
+        const commands = commandsOf(stage);
         const said = await exec(stage, ref, commands.echo('hello €'));
         expect(said).toEqual({ exitCode: 0, stdout: 'hello €\n', stderr: '' });
         expect((await exec(stage, ref, commands.exit(3))).exitCode).toBe(3);
@@ -22,8 +22,8 @@ export function streams(harness: ConformanceHarness): void {
     it(
       'carries input and output unharmed, and tells the end of the input',
       onStage(harness, async (stage) => {
-        const { cat } = commandsOf(stage);
         const { ref } = await stage.running();
+        const { cat } = commandsOf(stage);
         const input = Buffer.alloc(1_000_000, 'all kinds of bytes \0\r\n\xff', 'latin1');
         const stdin = new PassThrough();
         stdin.end(input);
@@ -38,8 +38,8 @@ export function streams(harness: ConformanceHarness): void {
     it(
       'waits for a reader that is slow',
       onStage(harness, async (stage) => {
-        const { cat } = commandsOf(stage);
         const { ref } = await stage.running();
+        const { cat } = commandsOf(stage);
         const stdin = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(32_768, 'x')));
         let got = 0;
         let most = 0;
@@ -61,8 +61,8 @@ export function streams(harness: ConformanceHarness): void {
     it(
       'says of a command that is not there: 126 or 127, with the reason',
       onStage(harness, async (stage) => {
-        commandsOf(stage);
         const { ref } = await stage.running();
+        commandsOf(stage);
         const { exitCode, stderr } = await exec(stage, ref, ['no-such-command-of-the-suite']);
         expect([126, 127]).toContain(exitCode);
         expect(stderr).not.toBe('');
@@ -72,8 +72,8 @@ export function streams(harness: ConformanceHarness): void {
     it(
       'lets go when its client is gone',
       onStage(harness, async (stage) => {
-        const { sleep } = commandsOf(stage);
         const { ref } = await stage.running();
+        const { sleep } = commandsOf(stage);
         const gone = new AbortController();
         let settled = false;
         const running = run(stage, ref, sleep, { stdout: new PassThrough() }, gone.signal)
@@ -92,8 +92,8 @@ export function streams(harness: ConformanceHarness): void {
     it(
       'answers NotFound for an unknown pod or container, and Conflict for one that has ended',
       onStage(harness, async (stage) => {
-        const command = commandsOf(stage).echo('x');
         const { ref } = await stage.running();
+        const command = commandsOf(stage).echo('x');
         expect(await failure(run(stage, stage.pod().ref, command, {}))).toBe('NotFound');
         expect(await failure(run(stage, ref, command, {}, stage.signal, 'nobody'))).toBe('NotFound');
         const ended = await stage.ended();
@@ -157,6 +157,7 @@ export function streams(harness: ConformanceHarness): void {
   });
 }
 
+/** To be asked after the first contact: a provider may learn only then what its backend can do. */
 function commandsOf(stage: Stage): SuiteCommands {
   if (!stage.provider.capabilities.exec) return stage.skip('the provider offers no exec');
   return stage.backend.commands ?? stage.skip('the harness knows no commands');

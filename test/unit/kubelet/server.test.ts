@@ -95,7 +95,7 @@ async function setUp(change: Partial<KubeletServerOptions> = {}, ca: { bundle?: 
     pods: (namespace, name) => (namespace === 'default' && name === 'web' ? pod : undefined),
     logs: source,
     streams: {
-      capabilities: provider.capabilities,
+      offers: (kind) => provider.capabilities[kind],
       get: source.get,
       exec: (of, container, options, streams, life) => provider.exec!(OWNER, of, container, options, streams, life),
       attach: (of, container, streams, life) => provider.attach!(OWNER, of, container, streams, life),

@@ -41,7 +41,7 @@ async function setUp(change: Partial<StreamSource> = {}, options: Partial<Kubele
   const operation = { owner: OWNER, zone: 'zone-a', epoch: 1, holder: 'r', signal, timeoutMs: 1000, attempt: 1 };
   await provider.create({ ref, pod, env: {}, volumes: {}, pullSecrets: [], hash: 'h' }, operation);
   const streams: StreamSource = {
-    capabilities: provider.capabilities,
+    offers: (kind) => provider.capabilities[kind],
     get: (of, life) => provider.get(OWNER, of, { signal: life, timeoutMs: 1000 }),
     exec: (of, container, how, io, life) => provider.exec!(OWNER, of, container, how, io, life),
     attach: (of, container, io, life) => provider.attach!(OWNER, of, container, io, life),
@@ -587,7 +587,7 @@ describe('what is refused before anything begins', () => {
   });
 
   it('what the provider does not offer', async () => {
-    const { server } = await setUp({ capabilities: { exec: false, attach: false, portForward: false } });
+    const { server } = await setUp({ offers: () => false });
     expect(await upgrade(server, `${EXEC}?command=x&output=1`, SPDY)).toMatchObject({
       status: 501,
       body: 'the provider of the virtual node demo-zone-a does not support exec',
