@@ -75,7 +75,7 @@ export function createMonitor({ pods, hostIP, alone, clock, random, log, life }:
   const dirty = new Set<string>();
   const working = new Set<string>();
   const timers = new Map<string, Timer>();
-  const runner = createRunner({ pods, clock, log, life, changed: kick });
+  const runner = createRunner({ pods, hostIP, clock, log, life, changed: kick });
   let connected = false;
   let synced = false;
 

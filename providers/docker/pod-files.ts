@@ -129,12 +129,12 @@ export function memoryFolders(pod: Pod, prefix: string): MemoryFolder[] {
 }
 
 /** Without the files of volumes, which are beside it. */
-function encodePod({ ref, pod, env, pullSecrets, hash }: ResolvedPod): Uint8Array {
-  return Buffer.from(JSON.stringify({ ref, pod, env, pullSecrets, hash }));
+function encodePod(resolved: ResolvedPod): Uint8Array {
+  return Buffer.from(JSON.stringify({ ...resolved, volumes: {} }));
 }
 
 export function decodePod(bytes: Uint8Array): ResolvedPod {
-  return { ...(JSON.parse(Buffer.from(bytes).toString()) as Omit<ResolvedPod, 'volumes'>), volumes: {} };
+  return JSON.parse(Buffer.from(bytes).toString()) as ResolvedPod;
 }
 
 export function encodedPod(resolved: ResolvedPod): TarEntry {

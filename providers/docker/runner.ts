@@ -1,9 +1,10 @@
 /** Carries out what `decision.ts` decides for a pod, and knows why a container cannot be started yet. */
 import type { Clock } from '../../src/clock.ts';
 import { codeOf, hasCode, messageOf } from '../../src/errors.ts';
-import type { Container } from '../../src/kube/types.ts';
+import type { Container, Pod } from '../../src/kube/types.ts';
 import type { Logger } from '../../src/log.ts';
 import type { ReadOptions, ResolvedPod } from '../../src/provider/contract.ts';
+import { withPodIPs } from '../../src/provider/pod-addresses.ts';
 import { containerRequest, userOf } from './container-request.ts';
 import type { Action } from './decision.ts';
 import type { EnginePods } from './engine-pods.ts';
@@ -41,6 +42,8 @@ export interface Runner {
 
 export interface RunnerOptions {
   readonly pods: EnginePods;
+  /** Address of the engine's machine. */
+  readonly hostIP: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly life: AbortSignal;
@@ -48,7 +51,7 @@ export interface RunnerOptions {
   changed(uid: string): void;
 }
 
-export function createRunner({ pods, clock, log, life, changed }: RunnerOptions): Runner {
+export function createRunner({ pods, hostIP, clock, log, life, changed }: RunnerOptions): Runner {
   const { engine } = pods;
   /** By UID and container. */
   const troubles = new Map<string, Map<string, Trouble>>();
@@ -127,7 +130,9 @@ export function createRunner({ pods, clock, log, life, changed }: RunnerOptions)
     const name = runName(prefix, container.name, attempt);
     const { owner, zone, filesFolder } = state;
     const run = { owner, zone, prefix, sandbox: state.sandbox.id, filesFolder, attempt, backOffMs };
-    const body = containerRequest(resolved, container, run);
+    const onHost = resolved.pod.spec?.hostNetwork === true && hostIP !== undefined;
+    const addressed = withPodIPs(resolved, onHost ? [hostIP] : state.sandbox.addresses);
+    const body = containerRequest(addressed, containerOf(addressed.pod, container), run);
     try {
       const file = { path: terminationPath(container.name, attempt), content: new Uint8Array(), mode: 0o666 };
       await pods.writeFiles(state.sandbox.id, [file], options());
@@ -209,6 +214,12 @@ export function createRunner({ pods, clock, log, life, changed }: RunnerOptions)
       troubles.delete(uid);
     },
   };
+}
+
+/** The same one, with the pod's addresses in it. */
+function containerOf({ spec }: Pod, container: Container): Container {
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  return all.find(({ name }) => name === container.name) ?? container;
 }
 
 /** As a kubelet words it. */

@@ -21,6 +21,7 @@ export const CAPABILITIES: Capabilities = {
   lifecycleHooks: false,
   volumes: [...CONTENT_VOLUMES, 'emptyDir', 'hostPath'],
   update: ['containers[*].image', 'initContainers[*].image'],
+  podIPsInEnvironment: true,
 };
 
 /** Those of Kubernetes that a pod may set for itself without harm to others. */

@@ -113,9 +113,16 @@ export async function startDockerd(subnet: string): Promise<Dockerd> {
       }
       engine[Symbol.dispose]();
       await stop();
+      await unmountAll(folder);
       await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     },
   };
+}
+
+/** A daemon that restores live leaves its folders mounted. */
+async function unmountAll(folder: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '');
+  for (const mount of mounts.reverse()) if (mount.startsWith(`${folder}/`)) spawnSync('umount', ['-l', mount]);
 }
 
 /** Containers and volumes, also those that still run. */

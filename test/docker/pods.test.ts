@@ -113,13 +113,22 @@ describe.skipIf(missing !== undefined)(`pods on a real engine${missing === undef
   }
 
   test('command, arguments, environment, folder, host name and addresses', async () => {
-    const script = 'echo "$0 $1"; echo "$A"; echo "$PWD"; hostname; cat /etc/hosts /etc/resolv.conf';
+    const script = 'echo "$0 $1"; echo "$A"; echo "$PWD"; hostname; echo "$IP"; cat /etc/hosts /etc/resolv.conf';
     const lines = await printed(
       sh(script, { args: ['zero', 'one'], workingDir: '/tmp' }),
       { hostAliases: [{ ip: '192.0.2.1', hostnames: ['db.example'] }] },
-      { env: { main: [{ name: 'A', value: 'b $(c) d' }] } },
+      {
+        env: {
+          main: [
+            { name: 'A', value: 'b $(c) d' },
+            { name: 'IP', value: 'at MARK' },
+          ],
+        },
+        podIPMarkers: { podIP: 'MARK', podIPs: 'MARKS' },
+      },
     );
     expect(lines.slice(0, 4)).toEqual(['zero one', 'b $(c) d', '/tmp', 'pod-1']);
+    expect(lines[4]).toMatch(/^at 10\.213\.2\.\d+$/);
     expect(lines.join('\n')).toMatch(/192\.0\.2\.1\s+db\.example/);
     // On a network of its own the engine answers itself and asks those that it was given.
     expect(lines.join('\n')).toMatch(/^nameserver (127\.0\.0\.11|192\.0\.2\.53)$/m);
