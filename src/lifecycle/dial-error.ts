@@ -9,8 +9,12 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 export function dialError(error: unknown, host: string, port: number): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const words = WORDS[code];
-  if (words !== undefined) return `dial tcp ${host.includes(':') ? `[${host}]` : host}:${port}: ${words}`;
-  return code === 'ECONNRESET' ? 'EOF' : messageOf(error);
+  // Who dials may say more of it than the system did.
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const code = 'code' in cause ? String(cause.code) : '';
+    const words = WORDS[code];
+    if (words !== undefined) return `dial tcp ${host.includes(':') ? `[${host}]` : host}:${port}: ${words}`;
+    if (code === 'ECONNRESET') return 'EOF';
+  }
+  return messageOf(error);
 }

@@ -162,6 +162,17 @@ describe('tcpSocket', () => {
     });
   });
 
+  it('says what the system said, whoever put it into other words', async () => {
+    const dial: Reach['dial'] = (port, signal) =>
+      REACH.dial(port, signal).catch((cause: unknown) => {
+        throw new Error('nobody at home', { cause });
+      });
+    const deaf = await deafPort();
+    expect((await probe({ tcpSocket: { port: deaf } }, { reach: { ...REACH, dial } })).output).toBe(
+      `dial tcp 127.0.0.1:${deaf}: connect: connection refused`,
+    );
+  });
+
   it('fails when the connection takes too long', async () => {
     const reach: Reach = {
       ...REACH,

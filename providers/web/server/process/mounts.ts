@@ -104,7 +104,8 @@ export function withMounts(
 /** Enters the namespaces of the process `pid`, which runs `withMounts`. */
 export function entering(way: MountWay, pid: number): readonly string[] {
   const user = way === 'user' ? ['--user', '--preserve-credentials'] : [];
-  return [tool('nsenter') ?? 'nsenter', '--target', String(pid), ...user, '--mount', '--root', '--'];
+  // With the target's folder: that of the caller lies outside of the root, and every shell would complain.
+  return [tool('nsenter') ?? 'nsenter', '--target', String(pid), ...user, '--mount', '--root', '--wd', '--'];
 }
 
 /** For whoever comes later: this run has a view of its own. Before it begins. */

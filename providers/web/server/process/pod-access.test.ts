@@ -115,6 +115,7 @@ describe('a command in a container', () => {
         expect(await run(provider, sh('echo x >/zonelet-shared/file; ls /zonelet-shared'))).toMatchObject({
           exitCode: 0,
           stdout: 'file\n',
+          stderr: '',
         });
       },
       { volumes: [{ name: 'shared', emptyDir: {} }] },
