@@ -14,7 +14,7 @@ import { createMonitor } from './monitor.ts';
 import { LABEL, revisionVolume } from './names.ts';
 import { type DockerOptions, parseOptions } from './options.ts';
 import { encodedPod } from './pod-files.ts';
-import type { RunState } from './pod-state.ts';
+import { isRunning, type RunState } from './pod-state.ts';
 import { portForward } from './port-forward.ts';
 import { podStats } from './stats.ts';
 import { attach, exec } from './streams.ts';
@@ -187,7 +187,7 @@ export function createDockerProvider(options: DockerOptions, { zone, clock, rand
     async portForward(owner, ref, port, signal) {
       const ending = joined(signal);
       const { monitor, state } = await existing(owner, ref, { signal: ending, timeoutMs: FIND_MS });
-      if (!state.sandbox.running) throw new ZoneletError('Conflict', `pod ${ref.name} is not running`);
+      if (!isRunning(state)) throw new ZoneletError('Conflict', `pod ${ref.name} is not running`);
       return await portForward(monitor.pods.engine, state.sandbox.id, port, ending);
     },
 

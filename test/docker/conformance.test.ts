@@ -53,6 +53,12 @@ function onDaemon(): void {
           },
         }),
         shell: (script) => ({ image: SUITE_IMAGE, command: ['sh', '-c', script] }),
+        commands: {
+          echo: (line) => ['echo', line],
+          exit: (code) => ['sh', '-c', `exit ${code}`],
+          cat: ['cat'],
+          sleep: ['sleep', '7200'],
+        },
         async restart() {
           await daemon.stop();
           await daemon.start();
