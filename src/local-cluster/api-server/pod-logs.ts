@@ -1,4 +1,5 @@
 /** `pods/log`: passed on to the kubelet of the pod's node. Source: pkg/registry/core/pod/strategy.go (LogLocation). */
+import type { IncomingMessage } from 'node:http';
 import type { Node, Pod } from '../../kube/types.ts';
 import { badRequest, Failure, internal, notFound } from './failure.ts';
 import type { CoreRequest, CoreResponse, ServerContext } from './server-context.ts';
@@ -6,6 +7,19 @@ import type { CoreRequest, CoreResponse, ServerContext } from './server-context.
 export interface KubeletDialer {
   /** GETs a path of the kubelet API there. Throws when it cannot be reached. */
   get(host: string, port: number, pathAndQuery: string, signal: AbortSignal): Promise<KubeletAnswer>;
+  /** Passes a client's upgrade on, and then every byte both ways until either side ends. Throws as `get`, with nothing answered yet. */
+  upgrade(
+    to: KubeletUpgrade,
+    incoming: IncomingMessage,
+    /** Called when the client's connection is in use from now on. */
+    taken: () => void,
+  ): Promise<void>;
+}
+
+export interface KubeletUpgrade {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
 }
 
 export interface KubeletAnswer {
@@ -34,13 +48,7 @@ export async function podLogs(server: ServerContext, pod: Pod, request: CoreRequ
   const nodeName = pod.spec?.nodeName ?? '';
   // A pod that is nowhere yet has no output: an empty answer, as the API server gives it.
   if (nodeName === '') return { status: 204, headers: {}, body: '' };
-  const stored = server.store.collection('nodes').get(nodeName);
-  if (stored === undefined) throw notFound({ group: '', resource: 'nodes' }, nodeName);
-  const { status } = stored.object as Node;
-  const address = ADDRESS_TYPES.map((type) => status?.addresses?.find((one) => one.type === type)).find(Boolean);
-  if (address === undefined) throw internal(`no preferred addresses found; known addresses: []`);
-  // The field's name in JSON is upper case, alone in all of the API.
-  const port = (status?.daemonEndpoints?.kubeletEndpoint as { Port?: number } | undefined)?.Port ?? 0;
+  const { host, port } = kubeletOf(server, nodeName);
   if (server.kubelets === undefined) throw internal('this API server has no way to kubelets');
 
   const query = new URLSearchParams();
@@ -52,16 +60,28 @@ export async function podLogs(server: ServerContext, pod: Pod, request: CoreRequ
   const search = query.size === 0 ? '' : `?${query.toString()}`;
   let answer: KubeletAnswer;
   try {
-    answer = await server.kubelets.get(address.address, port === 0 ? 10250 : port, `${path}${search}`, request.signal);
+    answer = await server.kubelets.get(host, port, `${path}${search}`, request.signal);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw internal(`Get "https://${address.address}:${port}${path}${search}": ${reason}`);
+    throw internal(`Get "https://${host}:${port}${path}${search}": ${reason}`);
   }
   if (answer.status < 200 || answer.status > 299) throw await refused(answer, `${namespace}/${name}/${container}`);
   return { status: 200, headers: { 'content-type': 'text/plain' }, body: answer.chunks };
 }
 
-function containerOf({ spec, metadata }: Pod, wanted: string): string {
+/** Where the kubelet API of a node is. */
+export function kubeletOf(server: ServerContext, nodeName: string): { readonly host: string; readonly port: number } {
+  const stored = server.store.collection('nodes').get(nodeName);
+  if (stored === undefined) throw notFound({ group: '', resource: 'nodes' }, nodeName);
+  const { status } = stored.object as Node;
+  const address = ADDRESS_TYPES.map((type) => status?.addresses?.find((one) => one.type === type)).find(Boolean);
+  if (address === undefined) throw internal(`no preferred addresses found; known addresses: []`);
+  // The field's name in JSON is upper case, alone in all of the API.
+  const port = (status?.daemonEndpoints?.kubeletEndpoint as { Port?: number } | undefined)?.Port ?? 0;
+  return { host: address.address, port: port === 0 ? 10250 : port };
+}
+
+export function containerOf({ spec, metadata }: Pod, wanted: string): string {
   const inits = (spec?.initContainers ?? []).map(({ name }) => name);
   const mains = (spec?.containers ?? []).map(({ name }) => name);
   const pod = metadata?.name ?? '';

@@ -11,6 +11,7 @@ import { findKind, isServed } from './kinds/served-kinds.ts';
 import { negotiate } from './media-types.ts';
 import { text } from './path-requests.ts';
 import { podLogs } from './pod-logs.ts';
+import { podStream } from './pod-streams.ts';
 import type { ResourceTarget } from './request-target.ts';
 import { bindPod } from './requests/bind.ts';
 import { type Call, keyOf, subjectOf } from './requests/call.ts';
@@ -198,6 +199,14 @@ async function subresourceRequest(server: ServerContext, call: Call, subresource
       const stored = server.store.collection('pods').get(keyOf(kind, namespace, name));
       if (stored === undefined) throw notFound(subjectOf(kind), name);
       return await podLogs(server, stored.object as Pod, request);
+    }
+    case 'pods/exec':
+    case 'pods/attach':
+    case 'pods/portforward': {
+      if (method !== 'GET' && method !== 'POST') throw methodNotAllowed();
+      const stored = server.store.collection('pods').get(keyOf(kind, namespace, name));
+      if (stored === undefined) throw notFound(subjectOf(kind), name);
+      return podStream(server, stored.object as Pod, subresource as 'exec' | 'attach' | 'portforward', request);
     }
     default:
       throw pathNotFound();

@@ -4,7 +4,7 @@ import type { Logger } from '../../log.ts';
 import type { Admission } from './admission/admission.ts';
 import type { Tokens } from './auth/tokens.ts';
 import type { User } from './auth/user.ts';
-import type { KubeletDialer } from './pod-logs.ts';
+import type { KubeletDialer, KubeletUpgrade } from './pod-logs.ts';
 import type { Store } from './storage/store.ts';
 
 export interface ServerContext {
@@ -24,6 +24,8 @@ export interface CoreRequest {
   /** Percent-encoded, without the query. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
+  /** The query as it was sent, for options that may be repeated. */
+  readonly search?: string;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** Text, or the bytes of what is none. */
@@ -39,6 +41,8 @@ export interface CoreResponse {
   readonly headers: Readonly<Record<string, string>>;
   /** A whole body, or one that comes in chunks. */
   readonly body: string | AsyncIterable<Uint8Array>;
+  /** Where a request to be upgraded goes; the rest is the answer to one that is not. */
+  readonly upgrade?: KubeletUpgrade;
 }
 
 export function jsonResponse(status: number, json: string, warnings: readonly string[] = []): CoreResponse {

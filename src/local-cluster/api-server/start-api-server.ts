@@ -69,6 +69,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     }),
   ]);
 
+  const kubelets = createKubeletDialer(kubeletClient);
   let journal: Journal | undefined;
   const core = createApiServerCore({
     ...options,
@@ -76,7 +77,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     tokenSecret: identity.tokenSecret,
     clientCa: authority.certificate,
     rootCa: authority.certificate,
-    kubelets: createKubeletDialer(kubeletClient),
+    kubelets,
     persistence: {
       journal: (entry) => journal?.append(entry),
       restored: kept?.entries ?? [],
@@ -89,6 +90,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     port: options.port,
     tls: { serving, clientCa: authority.certificate },
     log,
+    kubelets,
   });
   started.use(server);
   // Not before it listens: a start that fails leaves the file as it was. Nothing was answered yet.

@@ -1,15 +1,18 @@
 /** The core behind HTTP or HTTPS. */
 import { once } from 'node:events';
-import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { messageOf, ZoneletError } from '../../../errors.ts';
 import type { Logger } from '../../../log.ts';
 import type { User } from '../auth/user.ts';
 import type { ApiServerCore } from '../core.ts';
+import { internal } from '../failure.ts';
 import { PROTOBUF_TYPE } from '../media-types.ts';
-import type { CoreRequest, CoreResponse } from '../server-context.ts';
+import type { KubeletDialer } from '../pod-logs.ts';
+import { type CoreRequest, type CoreResponse, jsonResponse } from '../server-context.ts';
 import type { KeyPair } from './certificate-authority.ts';
 
 export interface HttpServerOptions {
@@ -20,6 +23,8 @@ export interface HttpServerOptions {
   /** Undefined: plain HTTP, without client certificates. */
   readonly tls: { readonly serving: KeyPair; readonly clientCa: string } | undefined;
   readonly log: Logger;
+  /** Whom upgrades are passed on to. @defaultValue nobody: they are refused */
+  readonly kubelets?: KubeletDialer;
 }
 
 export interface ListeningServer extends AsyncDisposable {
@@ -30,7 +35,7 @@ export interface ListeningServer extends AsyncDisposable {
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
 export async function listen(options: HttpServerOptions): Promise<ListeningServer> {
-  const { core, host, tls, log } = options;
+  const { core, host, tls, log, kubelets } = options;
   const closing = new AbortController();
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     respond(core, incoming, outgoing, closing.signal).catch((error: unknown) => {
@@ -53,6 +58,32 @@ export async function listen(options: HttpServerOptions): Promise<ListeningServe
           },
           serve,
         );
+  const upgraded = new Set<Duplex>();
+  server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    socket.on('error', () => {});
+    if (head.length > 0) socket.unshift(head);
+    const outgoing = new ServerResponse(incoming);
+    if (socket instanceof Socket) outgoing.assignSocket(socket);
+    outgoing.shouldKeepAlive = false;
+    outgoing.once('finish', () => socket.end());
+    const passOn = async (): Promise<void> => {
+      const request = requestOf(incoming, '', closing.signal);
+      const response = await core.handle(request);
+      if (response.upgrade === undefined || kubelets === undefined)
+        return await send(outgoing, response, closing.signal);
+      try {
+        await kubelets.upgrade(response.upgrade, incoming, () => {
+          if (socket instanceof Socket) outgoing.detachSocket(socket);
+        });
+      } catch (error) {
+        const { status } = internal(messageOf(error));
+        await send(outgoing, jsonResponse(status.code, JSON.stringify(status)), closing.signal);
+      }
+    };
+    passOn().catch(() => socket.destroy());
+  });
   // Watches last for long; clients keep connections open between requests.
   server.requestTimeout = 0;
   server.keepAliveTimeout = 120_000;
@@ -71,6 +102,7 @@ export async function listen(options: HttpServerOptions): Promise<ListeningServe
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
       await closed;
     },
   };
@@ -132,6 +164,7 @@ function requestOf(incoming: IncomingMessage, body: string | Buffer, signal: Abo
     method: incoming.method ?? 'GET',
     path: cut < 0 ? target : target.slice(0, cut),
     query: cut < 0 ? {} : Object.fromEntries(new URLSearchParams(target.slice(cut + 1))),
+    search: cut < 0 ? '' : target.slice(cut + 1),
     headers: Object.fromEntries(
       Object.entries(incoming.headers).map(([name, value]) => [
         name,

@@ -9,13 +9,17 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { HAS_KUBECTL } from '../scenarios/support/kubectl.ts';
-import { API_SERVER, missing } from './binaries.ts';
-import { startControlPlane } from './control-plane.ts';
+import { systemClock, systemRandom } from '../../../src/clock.ts';
+import { startApiServer } from '../../../src/local-cluster/api-server/start-api-server.ts';
+import { silentLogger } from '../../../src/log.ts';
+import { HAS_KUBECTL } from '../../scenarios/support/kubectl.ts';
+import { API_SERVER, missing } from '../binaries.ts';
+import { startControlPlane } from '../control-plane.ts';
 import { OWNER, type StreamNode, startStreamNode } from './stream-node.ts';
 
-const absent = [...(HAS_KUBECTL ? [] : ['kubectl']), ...missing(API_SERVER)];
-if (absent.length > 0) console.log(`skipped: kubectl exec and the like, for want of ${absent.join(' and ')}`);
+const absent = missing(API_SERVER);
+if (!HAS_KUBECTL) console.log('skipped: kubectl exec and the like; install kubectl 1.32 or newer to test it');
+else if (absent.length > 0) console.log(`only through the embedded API server, for want of ${absent.join(' and ')}`);
 
 interface Result {
   readonly code: number | null;
@@ -28,16 +32,31 @@ const PROTOCOLS = [
   ['SPDY', { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' }],
 ] as const;
 
-describe.skipIf(absent.length > 0)('streams through a real API server', () => {
+const CLUSTERS = absent.length > 0 ? (['embedded'] as const) : (['embedded', 'real'] as const);
+
+describe.skipIf(!HAS_KUBECTL).each(CLUSTERS)('streams through the %s API server', (cluster) => {
   let node: StreamNode;
   let variables: Readonly<Record<string, string>> = {};
   const stack = new AsyncDisposableStack();
 
   beforeAll(async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'zonelet-streams-'));
-    stack.defer(() => rmSync(folder, { recursive: true, force: true }));
-    const plane = stack.use(await startControlPlane({ folder, apiServerOnly: true }));
-    node = stack.use(await startStreamNode(plane));
+    if (cluster === 'embedded') {
+      const server = stack.use(
+        await startApiServer({
+          host: '127.0.0.1',
+          port: 0,
+          clock: systemClock,
+          random: systemRandom,
+          log: silentLogger,
+        }),
+      );
+      node = stack.use(await startStreamNode({ server: server.url, ca: server.ca, token: server.adminToken }));
+    } else {
+      const folder = mkdtempSync(join(tmpdir(), 'zonelet-streams-'));
+      stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+      const plane = stack.use(await startControlPlane({ folder, apiServerOnly: true }));
+      node = stack.use(await startStreamNode(plane));
+    }
   }, 180_000);
   afterAll(async () => {
     await stack.disposeAsync();
