@@ -151,6 +151,8 @@ export function createGuardedStreams(options: GuardedStreamsOptions): GuardedStr
         letGo();
         throw broken('portForward', 'it is no stream');
       }
+      // Whoever holds it listens too; until then an error must not end the process.
+      opened.on('error', () => {});
       const stop = (): void => void opened.destroy(over());
       term.signal.addEventListener('abort', stop, { once: true });
       opened.once('close', () => {
