@@ -149,7 +149,10 @@ describe.skipIf(missing !== undefined)(`pods on a real engine${missing === undef
       }),
       { securityContext: { fsGroup: 1003, supplementalGroups: [1004] } },
     );
-    expect(lines[0]).toMatch(/^uid=1001 gid=1002 groups=.*1003.*1004|^uid=1001 gid=1002 groups=.*1004.*1003/);
+    // Two outputs have no order between them.
+    expect(lines.find((line) => line.startsWith('uid='))).toMatch(
+      /^uid=1001 gid=1002 groups=.*1003.*1004|^uid=1001 gid=1002 groups=.*1004.*1003/,
+    );
     expect(lines).toContain('read-only');
     expect(lines).toContain('NoNewPrivs:1');
     expect(lines).toContain('CapBnd:0000000000000000');
