@@ -63,7 +63,7 @@ export const MUTATIONS: readonly Mutation[] = [
       {
         file: 'src/election/contest.ts',
         from: 'return Math.max(1_000, renewDeadlineMs / 2);',
-        to: 'return 4 * renewDeadlineMs;',
+        to: 'return 1.5 * renewDeadlineMs;',
       },
       { file: 'src/election/renewal.ts', from: 'Math.min(callMs, held.renewalLeftMs())', to: 'callMs' },
       { file: 'src/election/office.ts', from: '      if (remainingMs() === 0) return;\n', to: '' },
@@ -81,6 +81,12 @@ export const MUTATIONS: readonly Mutation[] = [
         file: 'src/election/campaign.ts',
         from: "      candidates.leave();\n      office?.windDown('released');",
         to: "      candidates.leave();\n      office?.windDown('released');\n      void releaseLock(contest, undefined, undefined);",
+      },
+      // A leader that winds down learns of its successor by its watch within milliseconds, and stops.
+      {
+        file: 'src/election/campaign.ts',
+        from: '    if (held.over !== undefined) return;\n    if (record === undefined) {',
+        to: '    if (held.over !== undefined || held.windingDown !== undefined) return;\n    if (record === undefined) {',
       },
     ],
   },
@@ -153,12 +159,17 @@ export const MUTATIONS: readonly Mutation[] = [
     patches: [{ file: 'providers/simulated/backend.ts', from: 'if (this.#deleted.has(uid))', to: 'if (false)' }],
   },
   {
-    name: 'what ended is published as it comes',
+    name: 'restart counts are not compared',
     patches: [
       {
         file: 'src/pods/tracked-pod.ts',
         from: 'return container.restartCount < before.restartCount;',
         to: 'return false;',
+      },
+      {
+        file: 'src/pods/container-status.ts',
+        from: 'Math.max(seen.restartCount, old?.restartCount ?? 0)',
+        to: 'seen.restartCount',
       },
     ],
   },

@@ -37,6 +37,14 @@ export interface Fault extends Timed {
         readonly direction: Direction;
         readonly share: number;
       }
+    | { readonly kind: 'fade'; readonly replica: number; readonly from: string; readonly delayMs: number }
+    | {
+        readonly kind: 'straggle';
+        readonly replica: number;
+        readonly from: string;
+        readonly direction: Direction;
+        readonly share: number;
+      }
     | { readonly kind: 'repeat'; readonly replica: number; readonly from: string; readonly share: number }
     | { readonly kind: 'stale watch'; readonly replica: number; readonly lagMs: number }
     | { readonly kind: 'pause'; readonly replica: number; readonly asleep: boolean }
@@ -49,6 +57,7 @@ export interface Fault extends Timed {
     | { readonly kind: 'api away' }
     | { readonly kind: 'api restart' }
     | { readonly kind: 'api errors'; readonly share: number }
+    | { readonly kind: 'api throttles'; readonly share: number }
     | { readonly kind: 'backend away'; readonly zone: number }
     | { readonly kind: 'backend slow'; readonly zone: number; readonly slowMs: number }
     | { readonly kind: 'backend lies'; readonly zone: number; readonly lie: 'empty' | 'partial' }
@@ -75,6 +84,7 @@ export interface Deed extends Timed {
     | { readonly kind: 'change image'; readonly name: string }
     | { readonly kind: 'create replica set'; readonly name: string; readonly replicas: number }
     | { readonly kind: 'scale'; readonly name: string; readonly replicas: number }
+    | { readonly kind: 'ask for hand-over'; readonly zone: number; readonly to: number | undefined }
     | { readonly kind: 'delete lease'; readonly zone: number }
     | { readonly kind: 'delete node lease'; readonly zone: number }
     | { readonly kind: 'delete node'; readonly zone: number }
@@ -96,6 +106,8 @@ export interface Plan {
   readonly redis: number;
   /** Zones whose backend is down for so long are given up; undefined: none ever is. */
   readonly evictAfterMs: number | undefined;
+  /** The API server compares epochs. */
+  readonly fencePolicy: boolean;
   /** Rates of the replicas' clocks. */
   readonly rates: readonly number[];
   readonly steps: readonly (Fault | Deed)[];
@@ -134,8 +146,9 @@ export function drawPlan(seed: number, minutes?: number): Plan {
   const nodeMonitorGraceMs = d.pick([40_000, 50_000]);
   const policy = dice(seed, 'zone down');
   const evictAfterMs = zones > 1 && policy.chance(0.5) ? policy.pick([0, 10_000, 25_000]) : undefined;
+  const fencePolicy = dice(seed, 'fence policy').chance(0.3);
   const run = { seed, replicas, zones, lengthMs, calmFromMs, rates, steps };
-  return { ...run, nodeMonitorGraceMs, election, state, redis, evictAfterMs };
+  return { ...run, nodeMonitorGraceMs, election, state, redis, evictAfterMs, fencePolicy };
 }
 
 /** The same with only these steps. */
@@ -154,6 +167,8 @@ const KINDS: readonly FaultKind[] = [
   'refuse',
   'slow',
   'lose',
+  'fade',
+  'straggle',
   'repeat',
   'stale watch',
   'pause',
@@ -166,6 +181,7 @@ const KINDS: readonly FaultKind[] = [
   'api away',
   'api restart',
   'api errors',
+  'api throttles',
   'backend away',
   'backend slow',
   'backend lies',
@@ -211,6 +227,10 @@ function drawFault(
       return { kind, replica, from, direction, delayMs: d.pick([50, 500, 3_000, 8_000]) };
     case 'lose':
       return { kind, replica, from, direction, share: d.pick([0.05, 0.3, 0.7]) };
+    case 'fade':
+      return { kind, replica, from: d.chance(0.7) ? 'api' : from, delayMs: d.pick([3_000, 6_000]) };
+    case 'straggle':
+      return { kind, replica, from, direction, share: d.pick([0.05, 0.3]) };
     case 'repeat':
       return { kind, replica, from: 'api', share: 0.5 };
     case 'stale watch':
@@ -221,15 +241,17 @@ function drawFault(
       return { kind, replica, offsetMs: d.pick([-600_000, -5_000, 5_000, 600_000]) };
     case 'api errors':
       return { kind, share: d.pick([0.05, 0.3]) };
+    case 'api throttles':
+      return { kind, share: d.pick([0.3, 0.9]) };
     case 'backend away':
     case 'backend incomplete':
       return { kind, zone };
     case 'backend slow':
-      return { kind, zone, slowMs: d.pick([300, 3_000, 12_000]) };
+      return { kind, zone, slowMs: d.pick([300, 3_000, 12_000, 30_000]) };
     case 'backend lies':
       return { kind, zone, lie: d.pick(['empty', 'partial'] as const) };
     case 'backend stale':
-      return { kind, zone, staleMs: d.pick([200, 1_000, 4_000]) };
+      return { kind, zone, staleMs: d.pick([200, 1_000, 4_000, 15_000]) };
     case 'crash':
     case 'terminate':
     case 'slander':
@@ -246,7 +268,7 @@ function drawFault(
 const PODS = 6;
 const SETS = 2;
 
-function deeds(d: Dice, { zones }: Place, untilMs: number): Deed[] {
+function deeds(d: Dice, { zones, replicas }: Place, untilMs: number): Deed[] {
   const steps: Deed[] = [];
   const add = (at: number, deed: Deed['deed']): void => void steps.push({ id: 0, at, what: 'deed', deed });
   const zone = (): number => d.between(0, zones - 1);
@@ -270,7 +292,9 @@ function deeds(d: Dice, { zones }: Place, untilMs: number): Deed[] {
     const roll = d.next();
     if (roll < 0.3) add(at, { kind: 'delete pod', name, graceSeconds: d.pick([0, 0, 1, 5, 30]) });
     else if (roll < 0.6) add(at, { kind: 'recreate pod', name, zone: zone(), behaviour: behaviour(d) });
-    else if (roll < 0.7) add(at, { kind: 'change image', name });
+    else if (roll < 0.67) add(at, { kind: 'change image', name });
+    else if (roll < 0.7)
+      add(at, { kind: 'ask for hand-over', zone: zone(), to: d.chance(0.3) ? undefined : d.between(0, replicas - 1) });
     else if (roll < 0.9 || !byHand)
       add(at, { kind: 'scale', name: `set-${d.between(0, SETS - 1)}`, replicas: d.between(0, 5) });
     else {

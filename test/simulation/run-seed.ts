@@ -43,6 +43,8 @@ export interface SeedResult {
   readonly traceHash: string;
   /** The first; what comes after it may be its consequence. */
   readonly violation: Violation | undefined;
+  /** Per invariant with a bound, the largest share of it that was needed. */
+  readonly closest: Readonly<Partial<Record<Invariant, number>>>;
   /** The whole trace, when it was asked for. */
   readonly lines: readonly string[] | undefined;
 }
@@ -60,6 +62,7 @@ export async function runSeed(plan: Plan, keepLines = false): Promise<SeedResult
       scheduler.stop();
     };
   const checkers: Checker[] = [];
+  const closest: Partial<Record<Invariant, number>> = {};
   for (const [invariant, create] of Object.entries(CHECKERS) as [Invariant, CreateChecker][]) {
     const checker = create(world, reporter(invariant));
     checkers.push(checker);
@@ -72,12 +75,17 @@ export async function runSeed(plan: Plan, keepLines = false): Promise<SeedResult
     reporter('I6')(error.message);
   }
   if (violation === undefined) for (const checker of checkers) await checker.atEnd?.();
+  for (const [i, invariant] of (Object.keys(CHECKERS) as Invariant[]).entries()) {
+    const share = checkers[i]?.closest?.();
+    if (share !== undefined) closest[invariant] = share;
+  }
   return {
     seed: plan.seed,
     ms: scheduler.now,
     events: scheduler.events,
     traceHash: history.digest(),
     violation,
+    closest,
     lines: history.lines,
   };
 }

@@ -65,6 +65,7 @@ async function main(): Promise<number> {
   }
   const begun = performance.now();
   const hashes: { seed: number; hash: string }[] = [];
+  const closest = new Map<string, { share: number; seed: number }>();
   let violations = 0;
   let ms = 0;
   const jobs = Array.from(
@@ -73,6 +74,8 @@ async function main(): Promise<number> {
   );
   const each = ({ result, story }: Done): boolean => {
     const { seed, violation, traceHash, lines } = result;
+    for (const [invariant, share] of Object.entries(result.closest))
+      if (share > (closest.get(invariant)?.share ?? 0)) closest.set(invariant, { share, seed });
     hashes.push({ seed, hash: traceHash });
     ms += result.ms;
     if (lines !== undefined) process.stdout.write(`${lines.join('\n')}\n`);
@@ -96,6 +99,8 @@ async function main(): Promise<number> {
     return false;
   };
   await workOff(jobs, each, workers === undefined ? {} : { workers });
+  for (const [invariant, { share, seed }] of closest)
+    tell(`${invariant}: at most ${(100 * share).toFixed(0)} % of its bound was needed (seed ${seed})`);
   const all = createHash('sha256');
   for (const { seed, hash } of hashes.sort((a, b) => a.seed - b.seed)) all.update(`${seed} ${hash}\n`);
   const result = {

@@ -1,7 +1,8 @@
 /** Those who use the cluster: pods and ReplicaSets come, change and go, and somebody does things by hand. */
 
-import { EPOCH_ANNOTATION, zoneLeaseName } from '../../src/election/names.ts';
+import { EPOCH_ANNOTATION, HANDOVER_REQUEST_ANNOTATION, zoneLeaseName } from '../../src/election/names.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
+import { formatTime } from '../../src/kube/micro-time.ts';
 import { LEASES, NAMESPACES, NODES, PODS, REPLICA_SETS, SECRETS } from '../../src/kube/resources.ts';
 import type { Pod } from '../../src/kube/types.ts';
 import { type Behaviour, behaviourAnnotations } from './model/pod-behaviour.ts';
@@ -17,6 +18,7 @@ export class Workload {
   readonly #world: World;
   readonly #client: KubeClient;
   #images = 1;
+  #requests = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -43,6 +45,7 @@ export class Workload {
 
   async #do(deed: Deed['deed']): Promise<void> {
     const client = this.#client;
+    const { scheduler } = this.#world;
     switch (deed.kind) {
       case 'create pod':
         await client.create(
@@ -80,6 +83,14 @@ export class Workload {
           { type: 'merge', body: { spec: { replicas: deed.replicas } } },
         );
         return;
+      case 'ask for hand-over': {
+        const at = formatTime(scheduler.clock.now());
+        const to = deed.to === undefined ? {} : { to: `replica-${deed.to}` };
+        const request = JSON.stringify({ id: `request-${++this.#requests}`, by: 'workload', at, ...to });
+        const body = { metadata: { annotations: { [HANDOVER_REQUEST_ANNOTATION]: request } } };
+        await client.patch(NODES, { name: this.#zone(deed.zone).nodeName }, { type: 'merge', body });
+        return;
+      }
       case 'delete lease':
         await client.delete(LEASES, { namespace: NAMESPACE, name: zoneLeaseName(SET, this.#zone(deed.zone).name) });
         return;

@@ -27,7 +27,13 @@ export function createWorld(plan: Plan, keepLines: boolean): World {
   const scheduler = new Scheduler();
   enter(scheduler);
   const history = new History(keepLines);
-  const api = new ApiServer({ seed, scheduler, history, nodeMonitorGraceMs: plan.nodeMonitorGraceMs });
+  const api = new ApiServer({
+    seed,
+    scheduler,
+    history,
+    nodeMonitorGraceMs: plan.nodeMonitorGraceMs,
+    fencePolicy: plan.fencePolicy,
+  });
   const zones = Array.from({ length: plan.zones }, (_, i) => {
     const name = `zone-${i}`;
     return { name, nodeName: `${SET}-${name}`, backend: new ZoneBackend(name, scheduler, history, dice(seed, name)) };
@@ -69,6 +75,7 @@ function configOf(plan: Plan, replica: string, homeZone: string, zones: readonly
       ? {}
       : { onZoneDown: { policy: 'evict', after: formatDuration(plan.evictAfterMs) } }),
     election: { by: plan.election },
+    ...(plan.fencePolicy ? { fence: { admissionPolicy: 'enforce' } } : {}),
     state: { by: plan.state },
     ...(plan.redis === 0
       ? {}
@@ -130,6 +137,22 @@ function bringAbout(world: World, { fault, forMs }: Fault): void {
       link[fault.direction].loss = fault.share;
       end(() => (link[fault.direction].loss = 0));
       return;
+    case 'fade':
+      if (link === undefined) return;
+      link.down.delayMs = fault.delayMs;
+      scheduler.after(forMs / 2, () => {
+        link.down.delayMs = 0;
+        for (const way of ['up', 'down'] as const) link.block(way);
+      });
+      end(() => {
+        for (const way of ['up', 'down'] as const) link.unblock(way, true);
+      });
+      return;
+    case 'straggle':
+      if (link === undefined) return;
+      link[fault.direction].straggle = fault.share;
+      end(() => (link[fault.direction].straggle = 0));
+      return;
     case 'repeat':
       if (link === undefined) return;
       link.duplication = fault.share;
@@ -184,6 +207,10 @@ function bringAbout(world: World, { fault, forMs }: Fault): void {
       api.trouble.errors = fault.share;
       end(() => (api.trouble.errors = 0));
       return;
+    case 'api throttles':
+      api.trouble.throttles = fault.share;
+      end(() => (api.trouble.throttles = 0));
+      return;
     case 'backend away':
       if (backend === undefined) return;
       backend.trouble.away = true;
@@ -221,14 +248,14 @@ function linkTo(replica: Replica, name: string): Link | undefined {
 /** Whatever the plan left is over: two faults of one kind may have overlapped. */
 function heal({ api, zones, replicas, redis }: World): void {
   for (const model of redis) model.start();
-  Object.assign(api.trouble, { away: false, errors: 0 });
+  Object.assign(api.trouble, { away: false, errors: 0, throttles: 0 });
   for (const { backend } of zones)
     Object.assign(backend.trouble, { away: false, slowMs: 0, lie: 'none', incomplete: false, staleMs: 0 });
   for (const replica of replicas) {
     for (const link of [replica.apiLink, ...replica.backendLinks.values(), ...replica.redisLinks.values()]) {
       Object.assign(link, { refused: false, duplication: 0, watchLagMs: 0 });
       for (const way of ['up', 'down'] as const) {
-        Object.assign(link[way], { loss: 0, delayMs: 0 });
+        Object.assign(link[way], { loss: 0, delayMs: 0, straggle: 0 });
         if (link[way].blocked) link.unblock(way, true);
       }
     }

@@ -7,6 +7,8 @@ export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 
 export interface Checker extends Listener {
   /** Called once, when the run has come to its end, after the calm. */
   atEnd?(): void | Promise<void>;
+  /** Of a bound, the largest share that was needed: what is never near it says too little. */
+  closest?(): number;
 }
 
 /** Says that the invariant does not hold. */

@@ -11,6 +11,7 @@ export const oneInstance: CreateChecker = ({ zones, scheduler }, report) => {
   const claimedAt = new Map<string, { readonly epoch: number; readonly at: number }>();
   const created = new Map<string, string>();
   const bound = new Map<string, string>();
+  const deleted = new Set<string>();
   const zoneOfNode = new Map(zones.map(({ name, nodeName }) => [nodeName, name]));
   return {
     write(write) {
@@ -25,7 +26,10 @@ export const oneInstance: CreateChecker = ({ zones, scheduler }, report) => {
     backend({ zone, uid, operation, epoch, outcome }) {
       if (operation === 'claim' && outcome === 'accepted' && epoch > (claimedAt.get(zone)?.epoch ?? 0))
         claimedAt.set(zone, { epoch, at: scheduler.now });
+      // What was told to be gone stays gone: a create that comes after it was sent before.
+      if (operation === 'delete' && (outcome === 'gone' || outcome === 'absent')) deleted.add(uid);
       if (outcome !== 'created') return;
+      if (deleted.has(uid)) report(`${uid} was created in ${zone} after its deletion there was carried out`);
       const claim = claimedAt.get(zone);
       const gone = goneAt.get(uid);
       if (gone !== undefined && claim?.epoch === epoch && gone < claim.at)

@@ -9,6 +9,7 @@ import type { CoreResponse } from '../../../src/local-cluster/api-server/server-
 import type { JournalEntry } from '../../../src/local-cluster/api-server/storage/store.ts';
 import { runControllers } from '../../../src/local-cluster/controllers/controllers.ts';
 import { silentLogger } from '../../../src/log.ts';
+import { refusedByFence } from './fence-policy.ts';
 import type { Actor, History } from './history.ts';
 import { type Breakable, ConnectionBroken } from './link.ts';
 import { type Dice, dice } from './randomness.ts';
@@ -20,6 +21,8 @@ export interface ApiServerOptions {
   readonly history: History;
   /** `--node-monitor-grace-period`. */
   readonly nodeMonitorGraceMs: number;
+  /** It refuses statuses of an epoch that is over. */
+  readonly fencePolicy: boolean;
 }
 
 /** Nothing works now, or only badly. */
@@ -28,10 +31,12 @@ export interface ApiTrouble {
   away: boolean;
   /** Share of the requests that are answered with an error, half of them although they were carried out. */
   errors: number;
+  /** Share of the requests that are put off, with the advice to come again later. */
+  throttles: number;
 }
 
 export class ApiServer {
-  readonly trouble: ApiTrouble = { away: false, errors: 0 };
+  readonly trouble: ApiTrouble = { away: false, errors: 0, throttles: 0 };
   /** Every watch that is open. */
   readonly streams = new Set<Breakable>();
   readonly #options: ApiServerOptions;
@@ -65,6 +70,12 @@ export class ApiServer {
     });
   }
 
+  /** It answers as it should. */
+  get healthy(): boolean {
+    const { away, errors, throttles } = this.trouble;
+    return !away && errors === 0 && throttles === 0;
+  }
+
   get revision(): number {
     return this.#core.revision;
   }
@@ -81,6 +92,10 @@ export class ApiServer {
 
   handle(actor: Actor, request: ApiRequest, signal: AbortSignal): Promise<CoreResponse> {
     if (this.trouble.away) return Promise.reject(new ConnectionBroken());
+    if (this.trouble.throttles > 0 && this.#dice.chance(this.trouble.throttles)) {
+      const seconds = this.#dice.between(1, 4);
+      return Promise.resolve(failure(429, 'TooManyRequests', { 'retry-after': String(seconds) }));
+    }
     const bad = this.trouble.errors > 0 && this.#dice.chance(this.trouble.errors);
     if (bad && this.#dice.chance(0.5)) return Promise.resolve(this.#badAnswer());
     const answer = this.#carryOut(actor, request, signal);
@@ -89,6 +104,8 @@ export class ApiServer {
 
   #carryOut(actor: Actor, request: ApiRequest, signal: AbortSignal): Promise<CoreResponse> {
     const { method, path, query = {}, headers = {}, body = '' } = request;
+    const refused = this.#options.fencePolicy ? refusedByFence(request, this.#options.history) : undefined;
+    if (refused !== undefined) return Promise.resolve(failure(403, 'Forbidden', {}, refused));
     // The core carries a request out before it first waits for anything.
     const before = this.#actor;
     this.#actor = actor;
@@ -100,15 +117,7 @@ export class ApiServer {
   }
 
   #badAnswer(): CoreResponse {
-    const code = this.#dice.pick([500, 503, 504]);
-    const status = {
-      kind: 'Status',
-      apiVersion: 'v1',
-      status: 'Failure',
-      code,
-      message: 'the simulation made it fail',
-    };
-    return { status: code, headers: { 'content-type': 'application/json' }, body: JSON.stringify(status) };
+    return failure(this.#dice.pick([500, 503, 504]));
   }
 
   /** For what lives beside the API server and is never cut off from it. */
@@ -167,4 +176,14 @@ export class ApiServer {
       signal,
     );
   }
+}
+
+function failure(
+  code: number,
+  reason?: string,
+  headers: Readonly<Record<string, string>> = {},
+  message = 'the simulation made it fail',
+): CoreResponse {
+  const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message };
+  return { status: code, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(status) };
 }

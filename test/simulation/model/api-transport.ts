@@ -76,9 +76,11 @@ export function createApiTransport(options: ApiTransportOptions): Transport {
         process.deliver(() => close(new ZoneletError('Unavailable', `${request.path}: the connection broke`)));
       },
     };
-    /** In the order of sending, whatever the delays. */
+    const sent: (() => void)[] = [];
+    /** In the order of sending, whatever the delays, and whatever was held meanwhile. */
     const arrive = (run: () => void): void => {
-      const deliver = (): void => process.deliver(run);
+      sent.push(run);
+      const deliver = (): void => process.deliver(() => sent.shift()?.());
       if (link.down.blocked) {
         link.hold('down', deliver);
         return;

@@ -18,6 +18,7 @@ export function healthOf(world: World): HealthRecord {
 class HealthRecord {
   readonly #unfitAt = new Map<string, number>();
   readonly #world: World;
+  readonly #subscribers: (() => void)[] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -27,13 +28,19 @@ class HealthRecord {
   #look(): void {
     const { scheduler, replicas, zones, api } = this.#world;
     for (const replica of replicas) {
-      const reaches = replica.running && replica.apiLink.healthy && !api.trouble.away && api.trouble.errors === 0;
+      const reaches = replica.running && replica.apiLink.healthy && api.healthy;
       for (const { name, backend } of zones) {
         const fit = reaches && backend.healthy && replica.backendLinks.get(name)?.healthy === true;
         if (!fit) this.#unfitAt.set(`${replica.name}/${name}`, scheduler.now);
       }
     }
+    for (const looked of this.#subscribers) looked();
     scheduler.after(EVERY_MS, () => this.#look());
+  }
+
+  /** Called after each look. */
+  subscribe(looked: () => void): void {
+    this.#subscribers.push(looked);
   }
 
   /** The earliest moment since when one and the same replica has been fit to lead the zone; undefined when none is. */

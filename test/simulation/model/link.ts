@@ -17,6 +17,8 @@ export interface Trouble {
   loss: number;
   /** Longest additional delay; each message draws its own. */
   delayMs: number;
+  /** Share of the requests and answers that something on the way keeps for a long while, and passes on then. */
+  straggle: number;
 }
 
 interface Held {
@@ -30,10 +32,12 @@ export interface Breakable {
 
 /** Share of what is sent into a partition that is sent again until it comes through. */
 const PERSISTENT = 0.5;
+/** Longer than anybody waits for an answer. */
+const STRAGGLER_MS = 30_000;
 
 export class Link {
-  readonly up: Trouble = { blocked: false, loss: 0, delayMs: 0 };
-  readonly down: Trouble = { blocked: false, loss: 0, delayMs: 0 };
+  readonly up: Trouble = { blocked: false, loss: 0, delayMs: 0, straggle: 0 };
+  readonly down: Trouble = { blocked: false, loss: 0, delayMs: 0, straggle: 0 };
   /** Nobody listens: connections are refused at once. */
   refused = false;
   /** Share of the repeatable requests that something on the way sends twice. */
@@ -75,7 +79,9 @@ export class Link {
       return this.hold(direction, deliver);
     }
     if (trouble.loss > 0 && this.#dice.chance(trouble.loss)) return () => {};
-    const timer = this.#scheduler.after(this.delay(direction), deliver);
+    const kept = trouble.straggle > 0 && this.#dice.chance(trouble.straggle);
+    const keptMs = kept ? STRAGGLER_MS * (0.2 + 0.8 * this.#dice.next()) : 0;
+    const timer = this.#scheduler.after(this.delay(direction) + keptMs, deliver);
     return () => timer.cancel();
   }
 
@@ -107,8 +113,8 @@ export class Link {
   }
 }
 
-function isQuiet({ blocked, loss, delayMs }: Trouble): boolean {
-  return !blocked && loss === 0 && delayMs === 0;
+function isQuiet({ blocked, loss, delayMs, straggle }: Trouble): boolean {
+  return !blocked && loss === 0 && delayMs === 0 && straggle === 0;
 }
 
 export interface RoundTrip<T> {

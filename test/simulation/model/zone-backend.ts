@@ -206,6 +206,8 @@ export class ZoneBackend {
     const scheduler = this.#scheduler;
     while (!signal.aborted) {
       if (!link.refused && !link.up.blocked && !this.trouble.away) {
+        /** On its way; what overtakes what on the way makes no difference. */
+        const sent: WatchEvent[] = [];
         const waiting: WatchEvent[] = [];
         let wake = (): void => {};
         let broken = false;
@@ -226,9 +228,10 @@ export class ZoneBackend {
           for (;;) {
             const { value, done } = await source.next();
             if (done === true || connection.signal.aborted) return;
+            sent.push(value);
             const deliver = (): void =>
               process.deliver(() => {
-                waiting.push(value);
+                waiting.push(...sent.splice(0, 1));
                 wake();
               });
             if (link.down.blocked) link.hold('down', deliver);
