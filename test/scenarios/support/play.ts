@@ -81,8 +81,16 @@ export interface Play extends AsyncDisposable {
   checkInvariants(options?: CheckOptions): Promise<void>;
 }
 
-/** For what must not change leaders: a machine that is so busy that processes stand still does not either. */
-export const PATIENT_ELECTION = { leaseDuration: '30s', renewDeadline: '20s', retryPeriod: '1s' } as const;
+/**
+ * For what must not change leaders: a machine that is so busy that processes stand still does not either, nor does a zone
+ * that goes home after a minute.
+ */
+export const PATIENT_ELECTION = {
+  leaseDuration: '30s',
+  renewDeadline: '20s',
+  retryPeriod: '1s',
+  handBack: 'manual',
+} as const;
 
 export interface CheckOptions {
   /** Nodes whose epoch the scenario itself has edited. */
