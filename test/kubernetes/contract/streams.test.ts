@@ -57,6 +57,10 @@ describe.skipIf(!HAS_KUBECTL).each(CLUSTERS)('streams through the %s API server'
       const plane = stack.use(await startControlPlane({ folder, apiServerOnly: true }));
       node = stack.use(await startStreamNode(plane));
     }
+    // A server that has only just started may refuse the first one: what it refuses for good, the tests say.
+    for (let tries = 0; tries < 20; tries++) {
+      if ((await run(['exec', 'web', '--', 'echo'])).code === 0) break;
+    }
   }, 180_000);
   afterAll(async () => {
     await stack.disposeAsync();
