@@ -10,9 +10,10 @@ import { podKey } from './server/pod-record.ts';
 
 /**
  * Waits at a pipe, without a further process, for the code to end with. One that is started again may find the writer of
- * the code that ended the one before still there, and nothing to read.
+ * the code that ended the one before still there, and nothing to read. Once its folder is gone there is nobody left to wait for.
  */
-const RUN = '[ -p end ] || mkfifo end; code=; while [ -z "$code" ]; do read code <end; done; exit "$code"';
+const RUN =
+  '[ -p end ] || mkfifo end; code=; while [ -z "$code" ]; do read code <end || [ -p end ] || exit 1; done; exit "$code"';
 const PRINT = String.raw`printf '%s\n' "$@"`;
 
 function command(wish: PodWish): string[] {
