@@ -116,6 +116,7 @@ async function terminateAbsent(context: PodContext, tracked: TrackedPod, pod: Po
   const record = context.state.read(pod);
   const created = wasCreated(pod, record?.handle !== undefined);
   const attempted = tracked.attempted || record?.intended === true;
+  let last: PodObservation | undefined;
   if (created || attempted) {
     const begun = context.tick();
     const found = await context.provider.get(context.owner, tracked.ref, context.signal);
@@ -124,20 +125,22 @@ async function terminateAbsent(context: PodContext, tracked: TrackedPod, pod: Po
       context.queue.add(tracked.ref.uid);
       return;
     }
-    // A create whose reply was lost, by a predecessor too, may still arrive there; deleting what is absent is no error.
-    if (attempted) {
-      const result = await context.mutations.delete(tracked.ref, { gracePeriodSeconds: 0, signal: context.signal });
-      if (result.state === 'stopping') {
-        observe(tracked, result.pod, context.tick());
-        context.queue.addAfter(tracked.ref.uid, RECHECK_MS);
-        return;
-      }
+    // What was read may be behind, and a create whose reply was lost, by a predecessor too, may still arrive there: that
+    // nothing is left is for the deletion to say. Deleting what is absent is no error.
+    const result = await context.mutations.delete(tracked.ref, {
+      gracePeriodSeconds: graceLeft(context, tracked, pod),
+      signal: context.signal,
+    });
+    if (result.state === 'stopping') {
+      observe(tracked, result.pod, context.tick());
+      context.queue.addAfter(tracked.ref.uid, RECHECK_MS);
+      return;
     }
+    last = result.last;
   }
+  const end = last !== undefined && allEnded(last) ? { observation: last } : { observation: undefined, lost: LOST };
   const left =
-    created && !isTerminalPhase(pod.status?.phase)
-      ? await publish(context, tracked, { observation: undefined, ending: true, lost: LOST })
-      : pod;
+    created && !isTerminalPhase(pod.status?.phase) ? await publish(context, tracked, { ...end, ending: true }) : pod;
   if (left === undefined) tracked.done = true;
   else await removeFromApi(context, tracked, left);
 }

@@ -42,6 +42,7 @@ export class ApiServer {
   readonly #options: ApiServerOptions;
   readonly #dice: Dice;
   readonly #stored = new Map<string, JournalEntry>();
+  #revision = 0;
   #actor: Actor = 'api';
   #core: ApiServerCore;
 
@@ -53,13 +54,14 @@ export class ApiServer {
 
   #start(): ApiServerCore {
     const { scheduler, history } = this.#options;
-    const revision = Math.max(0, ...[...this.#stored.values()].map((entry) => entry.revision));
+    const revision = this.#revision;
     return createApiServerCore({
       clock: scheduler.clock,
       random: this.#dice,
       persistence: {
         journal: (entry) => {
           const path = `${entry.collection}/${entry.key}`;
+          this.#revision = entry.revision;
           if (entry.json === undefined) this.#stored.delete(path);
           else this.#stored.set(path, entry);
           history.write(scheduler.now, this.#actor, entry);

@@ -49,6 +49,8 @@ export class Link {
   readonly #dice: Dice;
   readonly #held: Record<Direction, Held[]> = { up: [], down: [] };
   readonly #baseMs: number;
+  /** Messages that were kept and are still on their way. */
+  #straggling = 0;
 
   constructor(scheduler: Scheduler, dice: Dice) {
     this.#scheduler = scheduler;
@@ -60,9 +62,9 @@ export class Link {
     return this.#dice;
   }
 
-  /** Everything works, in both directions. */
+  /** Everything works, in both directions, and nothing of before is still on its way. */
   get healthy(): boolean {
-    return !this.refused && this.watchLagMs === 0 && isQuiet(this.up) && isQuiet(this.down);
+    return !this.refused && this.watchLagMs === 0 && isQuiet(this.up) && isQuiet(this.down) && this.#straggling === 0;
   }
 
   delay(direction: Direction): number {
@@ -81,8 +83,24 @@ export class Link {
     if (trouble.loss > 0 && this.#dice.chance(trouble.loss)) return () => {};
     const kept = trouble.straggle > 0 && this.#dice.chance(trouble.straggle);
     const keptMs = kept ? STRAGGLER_MS * (0.2 + 0.8 * this.#dice.next()) : 0;
-    const timer = this.#scheduler.after(this.delay(direction) + keptMs, deliver);
-    return () => timer.cancel();
+    if (!kept) {
+      const timer = this.#scheduler.after(this.delay(direction), deliver);
+      return () => timer.cancel();
+    }
+    let underWay = true;
+    const arrived = (): void => {
+      if (underWay) this.#straggling--;
+      underWay = false;
+    };
+    this.#straggling++;
+    const timer = this.#scheduler.after(this.delay(direction) + keptMs, () => {
+      arrived();
+      deliver();
+    });
+    return () => {
+      arrived();
+      timer.cancel();
+    };
   }
 
   /** Keeps it until the direction is open again. */

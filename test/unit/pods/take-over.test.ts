@@ -106,6 +106,35 @@ describe('take-over', () => {
     await second.kill();
   });
 
+  test('a pod that runs and is terminating is stopped, not called lost, where what is read of the backend is behind', async () => {
+    let behind = false;
+    const wrap = (provider: Provider): Provider => ({
+      ...provider,
+      get: async (...given) => (behind ? undefined : await provider.get(...given)),
+      list: async (...given) => (behind ? { pods: [], complete: true } : await provider.list(...given)),
+      async *watch(owner, signal) {
+        if (!behind) yield* provider.watch(owner, signal);
+        else await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      },
+    });
+    const { api, lead, calls, clock } = stage({ wrap, behave: () => ({ stopDelayMs: 5_000 }) });
+    const first = await lead();
+    api.put(testPod('a'));
+    await settle();
+    await first.kill();
+    api.deletePod('a', 30);
+    behind = true;
+    const second = await lead();
+    await settle();
+    expect(api.pod('a')?.status?.phase).toBe('Running');
+    expect(calls.at(-1)).toMatchObject({ op: 'delete', grace: 30 });
+    behind = false;
+    await clock.advance(40_000);
+    expect(api.pod('a')).toBeUndefined();
+    expect(api.history.some(({ status }) => status?.reason === 'NotFound')).toBe(false);
+    await second.kill();
+  });
+
   test('a pod that ran, is terminating and is not on the backend ends with an unknown status', async () => {
     const { api, lead, backend } = stage();
     const first = await lead();
