@@ -63,7 +63,12 @@ function onDaemon(): void {
           await daemon.stop();
           await daemon.start();
         },
-        loseNextReply: () => proxy.loseNextReply(/^POST \S+(_POD\/start|\/kill) /),
+        // Of what the provider alone sends: its monitor may be the first to kill what it sees to be stopped.
+        async loseNextReply() {
+          const request = { signal: new AbortController().signal, timeoutMs: 10_000 };
+          const running = await daemon.engine.json<unknown[]>({ method: 'GET', path: '/containers/json', ...request });
+          proxy.loseNextReply(running.length === 0 ? /^POST \S+_POD\/start / : /^POST \S+\/volumes\/create /);
+        },
         hang: (on) => proxy.hang(on),
         unreachable: (on) => proxy.cut(on),
         async exit(_owner, ref, code) {
