@@ -35,9 +35,11 @@ export interface CaretakerOptions {
 
 /**
  * Longer than any take-over takes. The leader's own last heartbeat is at most 10 s older than its death, so that even
- * whoever comes second (after another 10 s) is in time for a node controller that waits 40 s.
+ * whoever comes second (after another 13 s) is in time for a node controller that waits 40 s.
  */
 const LEADERLESS_MS = 8_000;
+/** Between two looks of whoever is not first in line: the first may be late by this much before another steps in. */
+const LOOK_MS = RENEW_MS + 3_000;
 
 /** Keeps watch until the signal aborts. Never throws. */
 export async function runCaretaker(options: CaretakerOptions, signal: AbortSignal): Promise<void> {
@@ -72,7 +74,10 @@ export async function runCaretaker(options: CaretakerOptions, signal: AbortSigna
         said = 'keeps';
         // What it wrote itself is nobody else's sign of life.
         seen = kept.metadata?.resourceVersion;
-      } else seen = lease?.metadata?.resourceVersion;
+      } else {
+        seen = lease?.metadata?.resourceVersion;
+        waitMs = LOOK_MS;
+      }
     } catch (error) {
       if (signal.aborted) return;
       // Written by somebody else in between: it is alive.

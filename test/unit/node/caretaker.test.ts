@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { sleep } from '../../../src/clock.ts';
 import { createElection } from '../../../src/election/election.ts';
 import { ELECTION_ANNOTATION, SET_LABEL } from '../../../src/election/names.ts';
 import { ZoneletError } from '../../../src/errors.ts';
@@ -18,13 +19,14 @@ const NODE = 'node-a';
 
 /** What is under test of a replica: its part in the election, and the care of a zone that nobody leads. */
 function startReplica(stage: Stage, name: string, health: { down: boolean }) {
-  const fault = { heartbeats: false };
+  const fault = { heartbeats: false, slowMs: 0 };
   const client: KubeClient = {
     ...stage.client,
     async replace(of, object, options) {
       if (fault.heartbeats && object.metadata?.namespace === 'kube-node-lease') {
         throw new ZoneletError('Unavailable', 'refused');
       }
+      if (fault.slowMs > 0) await sleep(stage.clock, fault.slowMs);
       return await stage.client.replace(of, object, options);
     },
   };
@@ -164,6 +166,18 @@ test('whoever should come first and does not is replaced by the next one in time
   replicas.find((replica) => replica !== first)?.clock.freeze();
   expect(await staysReady(stage, 120_000)).toBe(true);
   for (const { clock } of replicas) clock.thaw();
+  await close(stage, replicas);
+});
+
+test('whoever comes first and is slow is left alone by the others, who would tell of the zone once more', async () => {
+  const { stage, replicas } = await open(40_000);
+  await stage.run(5_000);
+  const first = replicas.find(({ rank }) => rank() === 0);
+  if (first !== undefined) first.fault.slowMs = 2_000;
+  expect(await staysReady(stage, 300_000)).toBe(true);
+  expect(await first?.beats()).toBeGreaterThan(20);
+  const told = (await stage.events(NODE)).filter((text) => text.startsWith('NodeKeptAlive'));
+  expect(told).toHaveLength(1);
   await close(stage, replicas);
 });
 
