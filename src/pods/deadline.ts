@@ -4,11 +4,11 @@
  */
 import type { Pod } from '../kube/types.ts';
 import { eventSubject, type PodContext } from './context.ts';
-import { stopContainers } from './deletion.ts';
+import { endAbsent, stopContainers } from './deletion.ts';
 import { isTerminalPhase } from './phase.ts';
 import { allEnded } from './status.ts';
 import { publish } from './status-writer.ts';
-import { observe, type TrackedPod, wasCreated } from './tracked-pod.ts';
+import type { TrackedPod } from './tracked-pod.ts';
 
 /** In the words of a kubelet (pkg/kubelet/active_deadline.go). */
 const EXCEEDED = {
@@ -42,8 +42,7 @@ export async function failAtDeadline(context: PodContext, tracked: TrackedPod, p
   }
   if (!allEnded(backend.observation)) {
     if (tracked.killBy === undefined) tell(context, pod);
-    const graceSeconds = pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
-    if ((await stopContainers(context, tracked, pod, graceSeconds)) === 'lost') {
+    if ((await stopContainers(context, tracked, pod, graceOf(pod))) === 'lost') {
       await publish(context, tracked, { observation: undefined, lost: EXCEEDED });
       return;
     }
@@ -65,23 +64,21 @@ export async function failAtDeadline(context: PodContext, tracked: TrackedPod, p
 
 /** It waits for something that did not come in time, or the backend is not known to have it. */
 async function failAbsent(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
-  const record = context.state.read(pod);
-  const created = wasCreated(pod, record?.handle !== undefined);
-  const attempted = tracked.attempted || record?.intended === true;
-  if (created || attempted) {
-    const begun = context.tick();
-    const found = await context.provider.get(context.owner, tracked.ref, context.signal);
-    if (found !== undefined) {
-      if (tracked.observedAt < begun) observe(tracked, found, context.tick());
-      context.queue.add(tracked.ref.uid);
-      return;
-    }
-  }
+  const absence = await endAbsent(context, tracked, pod, graceOf(pod));
+  if (absence === undefined) return;
+  const { created, ended } = absence;
   tell(context, pod);
-  await publish(context, tracked, {
-    observation: undefined,
-    ...(created ? { lost: EXCEEDED } : { failed: EXCEEDED }),
-  });
+  await publish(
+    context,
+    tracked,
+    ended !== undefined
+      ? { observation: ended, failed: EXCEEDED, ending: true }
+      : { observation: undefined, ...(created ? { lost: EXCEEDED } : { failed: EXCEEDED }) },
+  );
+}
+
+function graceOf({ spec }: Pod): number {
+  return spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS;
 }
 
 function tell(context: PodContext, pod: Pod): void {

@@ -113,36 +113,46 @@ function graceLeft(context: PodContext, tracked: TrackedPod, pod: Pod): number {
 
 /** The backend is not known to have the pod. */
 async function terminateAbsent(context: PodContext, tracked: TrackedPod, pod: Pod): Promise<void> {
-  const record = context.state.read(pod);
-  const created = wasCreated(pod, record?.handle !== undefined);
-  const attempted = tracked.attempted || record?.intended === true;
-  let last: PodObservation | undefined;
-  if (created || attempted) {
-    const begun = context.tick();
-    const found = await context.provider.get(context.owner, tracked.ref, context.signal);
-    if (found !== undefined) {
-      if (tracked.observedAt < begun) observe(tracked, found, context.tick());
-      context.queue.add(tracked.ref.uid);
-      return;
-    }
-    // What was read may be behind, and a create whose reply was lost, by a predecessor too, may still arrive there: that
-    // nothing is left is for the deletion to say. Deleting what is absent is no error.
-    const result = await context.mutations.delete(tracked.ref, {
-      gracePeriodSeconds: graceLeft(context, tracked, pod),
-      signal: context.signal,
-    });
-    if (result.state === 'stopping') {
-      observe(tracked, result.pod, context.tick());
-      context.queue.addAfter(tracked.ref.uid, RECHECK_MS);
-      return;
-    }
-    last = result.last;
-  }
-  const end = last !== undefined && allEnded(last) ? { observation: last } : { observation: undefined, lost: LOST };
+  const absence = await endAbsent(context, tracked, pod, graceLeft(context, tracked, pod));
+  if (absence === undefined) return;
+  const { created, ended } = absence;
+  const end = ended === undefined ? { observation: undefined, lost: LOST } : { observation: ended };
   const left =
     created && !isTerminalPhase(pod.status?.phase) ? await publish(context, tracked, { ...end, ending: true }) : pod;
   if (left === undefined) tracked.done = true;
   else await removeFromApi(context, tracked, left);
+}
+
+/**
+ * Ends a pod that the backend is not known to have. Undefined: it was there after all, and is looked at again. Else
+ * whether it was ever created, and how its containers ended where the backend still knew.
+ */
+export async function endAbsent(
+  context: PodContext,
+  tracked: TrackedPod,
+  pod: Pod,
+  gracePeriodSeconds: number,
+): Promise<{ readonly created: boolean; readonly ended: PodObservation | undefined } | undefined> {
+  const record = context.state.read(pod);
+  const created = wasCreated(pod, record?.handle !== undefined);
+  const attempted = tracked.attempted || record?.intended === true;
+  if (!created && !attempted) return { created, ended: undefined };
+  const begun = context.tick();
+  const found = await context.provider.get(context.owner, tracked.ref, context.signal);
+  if (found !== undefined) {
+    if (tracked.observedAt < begun) observe(tracked, found, context.tick());
+    context.queue.add(tracked.ref.uid);
+    return undefined;
+  }
+  // What was read may be behind, and a create whose reply was lost, by a predecessor too, may still arrive there: that
+  // nothing is left is for the deletion to say. Deleting what is absent is no error.
+  const result = await context.mutations.delete(tracked.ref, { gracePeriodSeconds, signal: context.signal });
+  if (result.state === 'stopping') {
+    observe(tracked, result.pod, context.tick());
+    context.queue.addAfter(tracked.ref.uid, RECHECK_MS);
+    return undefined;
+  }
+  return { created, ended: result.last !== undefined && allEnded(result.last) ? result.last : undefined };
 }
 
 /**

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { BackendPod, PodHappening, Provider } from '../../../src/provider/contract.ts';
 import { settle } from '../../support/virtual-clock.ts';
 import { conditionOf, stage, testPod } from './stage.ts';
+import { staleReads } from './stale-reads.ts';
 
 const EXCEEDED = {
   phase: 'Failed',
@@ -102,13 +103,35 @@ describe('activeDeadlineSeconds', () => {
     await leader.kill();
   });
 
+  test('stops a pod that runs before it has failed, where what is read of the backend is behind', async () => {
+    const reads = staleReads();
+    const { api, lead, clock, calls } = stage({ wrap: reads.wrap, behave: () => ({ stopDelayMs: 3_000 }) });
+    const first = await lead();
+    api.put(testPod('a', { activeDeadlineSeconds: 60, terminationGracePeriodSeconds: 7 }));
+    await clock.advance(10_000);
+    await first.kill();
+    await clock.advance(60_000);
+    reads.behind = true;
+    const second = await lead();
+    await settle();
+    expect(calls.at(-1)).toEqual({ op: 'delete', uid: 'uid-a', grace: 7 });
+    expect(api.pod('a')?.status?.phase, 'it is not failed before it has ended').toBe('Running');
+    reads.behind = false;
+    await clock.advance(20_000);
+    expect(api.pod('a')?.status).toMatchObject({
+      ...EXCEEDED,
+      containerStatuses: [{ state: { terminated: { exitCode: expect.any(Number) } } }],
+    });
+    await second.kill();
+  });
+
   test('fails a pod that could never be created, and creates it no more', async () => {
     const { api, lead, clock, calls } = stage({ behave: () => ({ noCapacity: true }) });
     const leader = await lead();
     api.put(testPod('a', { activeDeadlineSeconds: 60 }));
     await clock.advance(70_000);
     expect(api.pod('a')?.status).toMatchObject(EXCEEDED);
-    const creates = calls.length;
+    const creates = calls.filter(({ op }) => op === 'create').length;
     await clock.advance(600_000);
     expect(calls.filter(({ op }) => op === 'create')).toHaveLength(creates);
     await leader.kill();

@@ -4,6 +4,7 @@ import type { Provider } from '../../../src/provider/contract.ts';
 import { RECORD_ANNOTATION } from '../../../src/state/kubernetes-store.ts';
 import { settle } from '../../support/virtual-clock.ts';
 import { OWNER, stage, testPod, ZONE } from './stage.ts';
+import { staleReads } from './stale-reads.ts';
 
 /** A pod on the backend, put there by somebody of epoch 1. */
 function plant(backend: ReturnType<typeof stage>['backend'], name: string, uid = `uid-${name}`): void {
@@ -107,28 +108,19 @@ describe('take-over', () => {
   });
 
   test('a pod that runs and is terminating is stopped, not called lost, where what is read of the backend is behind', async () => {
-    let behind = false;
-    const wrap = (provider: Provider): Provider => ({
-      ...provider,
-      get: async (...given) => (behind ? undefined : await provider.get(...given)),
-      list: async (...given) => (behind ? { pods: [], complete: true } : await provider.list(...given)),
-      async *watch(owner, signal) {
-        if (!behind) yield* provider.watch(owner, signal);
-        else await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-      },
-    });
-    const { api, lead, calls, clock } = stage({ wrap, behave: () => ({ stopDelayMs: 5_000 }) });
+    const reads = staleReads();
+    const { api, lead, calls, clock } = stage({ wrap: reads.wrap, behave: () => ({ stopDelayMs: 5_000 }) });
     const first = await lead();
     api.put(testPod('a'));
     await settle();
     await first.kill();
     api.deletePod('a', 30);
-    behind = true;
+    reads.behind = true;
     const second = await lead();
     await settle();
     expect(api.pod('a')?.status?.phase).toBe('Running');
     expect(calls.at(-1)).toMatchObject({ op: 'delete', grace: 30 });
-    behind = false;
+    reads.behind = false;
     await clock.advance(40_000);
     expect(api.pod('a')).toBeUndefined();
     expect(api.history.some(({ status }) => status?.reason === 'NotFound')).toBe(false);
