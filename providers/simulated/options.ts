@@ -1,5 +1,6 @@
 /** The options of `provider: { kind: simulated }` in the configuration. */
 import type { ProviderModule, Resources } from '../../src/provider/contract.ts';
+import { isRecord } from '../../src/provider/received-values.ts';
 import { QUANTITY_SYNTAX, readQuantity } from '../../src/quantity.ts';
 import { cidrProblem } from './address-pool.ts';
 
@@ -58,7 +59,3 @@ export const parseOptions: ProviderModule<SimulatedOptions>['parseOptions'] = (r
     },
   };
 };
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

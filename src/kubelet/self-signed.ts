@@ -2,14 +2,12 @@
  * A self-signed serving certificate. The library is loaded by this call only: it takes some 20 MB, which is why a
  * replica has a child process make its certificate (`certificates.ts`).
  */
-import { randomBytes, webcrypto } from 'node:crypto';
-import { provideReflectMetadata } from '../reflect-metadata.ts';
+import { randomBytes } from 'node:crypto';
 import { KEY_ALGORITHM, privateKeyPem } from './private-key.ts';
+import { type ServingNames, servingKey } from './serving-key.ts';
 
-export interface SelfSignedOptions {
+export interface SelfSignedOptions extends ServingNames {
   readonly commonName: string;
-  readonly dnsNames: readonly string[];
-  readonly addresses: readonly string[];
   /** Milliseconds since the epoch. */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
@@ -22,13 +20,7 @@ export interface ServingCertificate {
 }
 
 export async function selfSigned(options: SelfSignedOptions): Promise<ServingCertificate> {
-  provideReflectMetadata();
-  const x509 = await import('@peculiar/x509');
-  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-  const names = [
-    ...options.dnsNames.map((value) => ({ type: 'dns' as const, value })),
-    ...options.addresses.map((value) => ({ type: 'ip' as const, value })),
-  ];
+  const { x509, keys, extensions } = await servingKey(options);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     // 16 octets with the first bit clear: a positive number, as RFC 5280 wants it.
     serialNumber: `01${randomBytes(15).toString('hex')}`,
@@ -37,12 +29,7 @@ export async function selfSigned(options: SelfSignedOptions): Promise<ServingCer
     notAfter: new Date(options.notAfterMs),
     keys,
     signingAlgorithm: KEY_ALGORITHM,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(names),
-    ],
+    extensions: [new x509.BasicConstraintsExtension(false, undefined, true), ...extensions],
   });
   return { certificate: certificate.toString('pem'), key: await privateKeyPem(keys.privateKey) };
 }

@@ -2,6 +2,7 @@
  * Equality of API values. The API server writes out what a client left away (`startedAt: null`, `lastState: {}`) and
  * leaves away what is empty, so that a plain comparison of what was sent with what is stored would differ for ever.
  */
+import { isRecord } from '../provider/received-values.ts';
 
 /** True when the API server would not tell the two apart. */
 export function sameValue(a: unknown, b: unknown): boolean {
@@ -13,10 +14,6 @@ export function sameValue(a: unknown, b: unknown): boolean {
   for (const key in a) if (!sameValue(a[key], b[key])) return false;
   for (const key in b) if (!(key in a) && !vacant(b[key])) return false;
   return true;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function vacant(value: unknown): boolean {

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ZoneletError } from '../../../src/errors.ts';
 import type { PullSecret, ResolvedPod, VolumeContent, VolumeFile } from '../../../src/provider/contract.ts';
+import { isRecord } from '../../../src/provider/received-values.ts';
 import type { ZoneSwitch } from '../protocol.ts';
 import { Refused } from './refusals.ts';
 
@@ -159,8 +160,4 @@ function checkedPullSecrets(secrets: unknown): readonly PullSecret[] {
 
 function invalid(message: string): ZoneletError {
   return new ZoneletError('InvalidInput', message);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

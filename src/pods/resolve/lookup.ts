@@ -10,7 +10,7 @@ export async function lookUp(
   optional: boolean,
   read: ReadReference,
 ): Promise<Referenced | undefined> {
-  const { kind, name } = reference;
+  const { kind } = reference;
   let found: Referenced | undefined;
   try {
     found = await read(reference);
@@ -26,34 +26,30 @@ export async function lookUp(
     throw new Missing(message, { reference, note: { reason: `Mandatory${kind}NotFound`, message } });
   }
   return found;
+}
 
-  function absent(of: Reference): string {
-    return `${of.kind.toLowerCase()} "${name}" not found`;
-  }
+function absent({ kind, name }: Reference): string {
+  return `${kind.toLowerCase()} "${name}" not found`;
 }
 
 /** Virtual Kubelet's Events for optional references that are not there, once per object or key. */
 export class OptionalNotes {
   readonly #notes = new Map<string, Note>();
 
-  object({ kind, name }: Reference): void {
-    this.#add({ reason: `Optional${kind}NotFound`, message: `${kind.toLowerCase()} "${name}" not found` });
+  object(reference: Reference): void {
+    this.add({ reason: `Optional${reference.kind}NotFound`, message: absent(reference) });
   }
 
   key({ kind, namespace, name }: Reference, key: string): void {
     const message = `couldn't find key ${key} in ${kind} ${namespace}/${name}`;
-    this.#add({ reason: `Optional${kind}KeyNotFound`, message });
+    this.add({ reason: `Optional${kind}KeyNotFound`, message });
   }
 
   add(note: Note): void {
-    this.#add(note);
+    this.#notes.set(`${note.reason} ${note.message}`, note);
   }
 
   get list(): readonly Note[] {
     return [...this.#notes.values()];
-  }
-
-  #add(note: Note): void {
-    this.#notes.set(`${note.reason} ${note.message}`, note);
   }
 }

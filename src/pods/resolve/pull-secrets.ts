@@ -8,6 +8,7 @@
 import { hasCode } from '../../errors.ts';
 import type { Pod } from '../../kube/types.ts';
 import type { PullSecret } from '../../provider/contract.ts';
+import { isRecord } from '../../provider/received-values.ts';
 import type { Note } from './missing.ts';
 import type { Referenced } from './referenced.ts';
 import type { ReadReference } from './references.ts';
@@ -70,8 +71,4 @@ function credentials(entry: unknown): { readonly username: string; readonly pass
   }
   if (typeof username !== 'string' || typeof password !== 'string') throw new Error('no text');
   return { username, password };
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

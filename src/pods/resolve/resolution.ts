@@ -5,7 +5,7 @@ import type { PodContext } from '../context.ts';
 import { podHash } from '../hash.ts';
 import { reaching } from '../status-writer.ts';
 import type { TrackedPod } from '../tracked-pod.ts';
-import { resolveEnvironment } from './environment.ts';
+import { allContainers, resolveEnvironment } from './environment.ts';
 import { expandedPod } from './expanded-pod.ts';
 import { isPodIPField } from './field-reference.ts';
 import { Missing, type Note } from './missing.ts';
@@ -128,8 +128,7 @@ export function contents(volumes: ReadonlyMap<string, ResolvedVolume>): Record<s
 
 /** Somewhere in its environment. */
 function asksForPodIPs(pod: Pod): boolean {
-  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  return [...initContainers, ...containers, ...ephemeralContainers].some(({ env }) =>
+  return allContainers(pod).some(({ env }) =>
     env?.some(({ valueFrom }) => isPodIPField(valueFrom?.fieldRef?.fieldPath ?? '')),
   );
 }
